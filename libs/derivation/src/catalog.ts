@@ -1,0 +1,47 @@
+import type { Brand } from '@highwater/kernel';
+
+/** An identifier as the catalog's own `format('%I')` / `format('%I.%I')` wrote it: the only text that may name something in SQL. */
+export type Ident = Brand<string, 'Ident'>;
+/** A scalar SQL expression over the row alias `r`, made only by this lib; every splice of raw SQL is one of these. */
+export type SqlExpression = Brand<string, 'SqlExpression'>;
+
+export interface CatalogColumn {
+  readonly attnum: number;
+  /** Exact name, unquoted. */
+  readonly name: string;
+  readonly ident: Ident;
+  /** `format_type(atttypid, atttypmod)`. */
+  readonly type: string;
+  readonly typeOid: number;
+  readonly notNull: boolean;
+  readonly generated: boolean;
+}
+
+export interface CatalogForeignKey {
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly toRelid: number;
+  readonly toColumns: readonly string[];
+  readonly validated: boolean;
+}
+
+export interface CatalogTable {
+  readonly relid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** Schema-qualified and quoted. */
+  readonly ident: Ident;
+  /** `r` ordinary, `p` partitioned. */
+  readonly kind: 'r' | 'p';
+  readonly columns: ReadonlyMap<string, CatalogColumn>;
+  /** Column names of the primary key, empty when there is none. */
+  readonly primaryKey: readonly string[];
+  /** Column sets of valid, unconditional, immediate unique indexes (the primary key included). */
+  readonly uniqueKeys: readonly (readonly string[])[];
+  readonly foreignKeys: readonly CatalogForeignKey[];
+}
+
+/** What the database looked like when it was read; pure code looks tables up here. */
+export interface Catalog {
+  readonly tables: readonly CatalogTable[];
+}

@@ -1,0 +1,32 @@
+import type { CatalogTable, Ident, SqlExpression } from './catalog.js';
+
+/** A table and the columns of it that a compiled rule reads: what to grant, fingerprint and publish. */
+export interface DerivationInput {
+  readonly relid: number;
+  readonly ident: Ident;
+  /** Exact column names, sorted. */
+  readonly columns: readonly string[];
+}
+
+export interface KeyColumn {
+  readonly name: string;
+  readonly ident: Ident;
+  readonly type: string;
+}
+
+/**
+ * The one compiled form of a rule. `expression` and `reason` are scalar SQL over the row alias `r`
+ * (`… from public."Activity" as r`; in the bridge `… from (select new.*) as r`).
+ */
+export interface CompiledDerivation {
+  readonly table: CatalogTable;
+  readonly key: readonly KeyColumn[];
+  readonly target: { readonly name: string; readonly ident: Ident; readonly type: string };
+  /** Value, of the target's type; NULL when there is none. */
+  readonly expression: SqlExpression;
+  /** Text: one of NoValueReason when `expression` is NULL, else NULL. */
+  readonly reason: SqlExpression;
+  readonly inputs: readonly DerivationInput[];
+  /** Boolean over `r` and the value alias `v.value`: the foreign key's parent exists. Undefined when no foreign key is declared. */
+  readonly referentExists?: SqlExpression;
+}

@@ -1,0 +1,95 @@
+import type { MigrationId, PlanHash } from '@highwater/kernel';
+
+/** How the value follows from the row and its relatives. Declarative data, never SQL. */
+export type Rule =
+  | { readonly kind: 'column'; readonly column: string }
+  /** Follow a foreign key, then any rule on the parent; without `then`, the parent's own rule in this plan. */
+  | { readonly kind: 'via'; readonly columns: readonly string[]; readonly to?: TableKeyReference; readonly then?: Rule }
+  | { readonly kind: 'firstOf'; readonly rules: readonly Rule[] }
+  | { readonly kind: 'constant'; readonly value: string };
+
+/** `schema` undefined means: found on the search path `public`. Names are exact and never quoted. */
+export interface TableName {
+  readonly schema?: string;
+  readonly name: string;
+}
+
+export interface TableKeyReference {
+  readonly table: TableName;
+  readonly columns: readonly string[];
+}
+
+export type OnDelete = 'restrict' | 'cascade' | 'setNull' | 'noAction';
+
+export interface Target {
+  readonly column: string;
+  /** As PostgreSQL writes it: `text`, `uuid`, `bigint`. */
+  readonly type: string;
+  /** True: Highwater adds the nullable column at expand; false: the team's own migration did. */
+  readonly addColumn: boolean;
+}
+
+export interface PlannedTable {
+  readonly table: TableName;
+  /** Undefined: the primary key. */
+  readonly key?: readonly string[];
+  readonly target: Target;
+  /** The foreign key the target gets: NOT VALID, then validated. */
+  readonly references?: { readonly table: TableName; readonly onDelete: OnDelete };
+  readonly notNull: boolean;
+  readonly rule: Rule;
+  /** Index name → columns, built concurrently after the fill. */
+  readonly indexes: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface Limits {
+  readonly lockBudgetMs: number;
+  readonly rowBudgetMs: number;
+  readonly lockAttempts: number;
+  readonly sweepWorkers: number;
+  readonly replicaLagMs: number;
+  /** Upper bound of rows per sweep chunk; the size adapts below it. */
+  readonly chunkRowsMax: number;
+  /** 0: unlimited. */
+  readonly sweepRowsPerSecondMax: number;
+}
+
+export interface StreamSettings {
+  readonly partitions: number;
+  readonly retainedWalBytes: bigint;
+  readonly atLimit: 'dropSlot' | 'hold';
+  readonly onBreak: 'rebuild' | 'hold';
+}
+
+/** The validated, immutable request. JSON-serialisable but for bigint, see `planToJson`. */
+export interface Plan {
+  readonly migration: MigrationId;
+  readonly tables: readonly PlannedTable[];
+  readonly cutover: { readonly mode: 'bridge' | 'strict'; readonly start: 'manual' | 'auto'; readonly windowMs: number };
+  readonly limits: Limits;
+  /** `null` is `stream: none`: no slot, no Kafka. */
+  readonly stream: StreamSettings | null;
+  /** Preflight warnings accepted by name. */
+  readonly accept: readonly string[];
+  readonly approvals: number;
+}
+
+/** A plan with the text it came from; the text is what is stored and hashed. */
+export interface ParsedPlan {
+  readonly plan: Plan;
+  readonly source: string;
+  readonly hash: PlanHash;
+}
+
+/** One finding in a plan file. `line` and `column` count from 1. */
+export interface PlanIssue {
+  readonly code: `HW1${string}`;
+  readonly severity: 'error' | 'warning';
+  readonly line: number;
+  readonly column: number;
+  /** Columns the caret line underlines. */
+  readonly length: number;
+  readonly message: string;
+  readonly notes: readonly string[];
+  readonly help?: string;
+}

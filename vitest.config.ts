@@ -1,0 +1,35 @@
+import { defineConfig } from 'vitest/config';
+
+const conditions = ['highwater-source'];
+const resolve = { conditions };
+const ssr = { resolve: { conditions } };
+
+/** One cluster per test worker (an open transaction anywhere in a cluster blocks slot creation there), so few workers. */
+export default defineConfig({
+  resolve,
+  ssr,
+  test: {
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: { name: 'unit', include: ['libs/*/src/**/*.spec.ts', 'apps/*/src/**/*.spec.ts', 'test/architecture.spec.ts'], environment: 'node' },
+      },
+      {
+        resolve,
+        ssr,
+        test: { name: 'integration', include: ['test/**/*.int.spec.ts'], testTimeout: 60_000, hookTimeout: 120_000, maxWorkers: 2, globalSetup: ['test/global-setup.ts'] },
+      },
+      {
+        resolve,
+        ssr,
+        test: { name: 'fault', include: ['test/**/*.fault.spec.ts'], testTimeout: 180_000, hookTimeout: 120_000, maxWorkers: 2, globalSetup: ['test/global-setup.ts'] },
+      },
+      {
+        resolve,
+        ssr,
+        test: { name: 'e2e', include: ['test/**/*.e2e.spec.ts'], testTimeout: 600_000, hookTimeout: 120_000, maxWorkers: 1, globalSetup: ['test/global-setup.ts'] },
+      },
+    ],
+  },
+});
