@@ -1,0 +1,94 @@
+import type { OnBreak, ProcessFacts } from './process-facts.js';
+
+/** What the control process does next. One at a time; each is idempotent and takes its truth from catalog and tables, so a crash inside is only a repetition. */
+export type Act =
+  | { readonly kind: 'expand' }
+  | { readonly kind: 'openStream'; readonly epoch: number }
+  | { readonly kind: 'startSweep'; readonly epoch: number }
+  | { readonly kind: 'buildNullIndexes' }
+  | { readonly kind: 'tailPass'; readonly pass: number }
+  | { readonly kind: 'completeSweep' }
+  | { readonly kind: 'installBridge' }
+  | { readonly kind: 'fence' }
+  | { readonly kind: 'verify' }
+  | { readonly kind: 'cutover'; readonly operationId: string }
+  | { readonly kind: 'finish'; readonly operationId: string }
+  | { readonly kind: 'wait'; readonly reason: WaitReason };
+
+/** Why nothing is being done; the words an operator sees. */
+export type WaitReason =
+  | 'NotStarted'
+  | 'Paused'
+  | 'Halted'
+  | 'StreamBroken'
+  | 'SchemaChanged'
+  | 'Sweeping'
+  | 'TailPass'
+  | 'FenceUnderWay'
+  | 'AwaitingCutover'
+  | 'AwaitingFinish'
+  | 'Finished';
+
+/** Seconds between fences while the migration waits to become ready: each proves the stream anew. */
+const fenceEveryMs = 2_000;
+/** Pause between tail passes while rows are still NULL: rows that wait for a repair must not be read without pause. */
+const tailPassEveryMs = 2_000;
+
+/**
+ * Decides the next act from facts alone.
+ *
+ * ```
+ * planned ─start─▶ expand ─▶ openStream ─▶ startSweep ─▶ (sweepers work) ─▶ buildNullIndexes ─▶ tailPass* ─▶ completeSweep
+ *    ─▶ installBridge ─▶ tailPass* · fence* · verify ─▶ (ready) ─cutover─▶ … ─▶ enforced ─finish─▶ finished
+ *          stream broken in between: openStream(epoch + 1) ─▶ startSweep over what is still NULL
+ * ```
+ */
+export function nextAct(facts: ProcessFacts): Act {
+  if (facts.phase === 'finished') return wait('Finished');
+  if (facts.finishOperationId !== null && facts.phase === 'enforced') return { kind: 'finish', operationId: facts.finishOperationId };
+  if (!facts.started) return wait('NotStarted');
+  if (facts.phase === 'enforced') return wait('AwaitingFinish');
+  if (facts.phase === 'preflighted') return { kind: 'expand' };
+  if (facts.pause === 'halted') return wait('Halted');
+  if (facts.schemaChanged) return wait('SchemaChanged');
+  if (facts.streamWanted && facts.stream === 'broken') return afterBreak(facts.onBreak, facts.epoch);
+  if (facts.phase === 'expanded') {
+    if (facts.streamWanted) return { kind: 'openStream', epoch: Math.max(facts.epoch, 1) };
+    return { kind: 'startSweep', epoch: Math.max(facts.epoch, 1) };
+  }
+  if (facts.phase === 'streaming') return { kind: 'startSweep', epoch: facts.epoch };
+  if (facts.phase === 'cutting-over') {
+    // an attempt that was under way when a process died goes on without anyone asking again: the catalog says where it stands
+    return { kind: 'cutover', operationId: facts.cutoverOperationId ?? facts.begunOperationId ?? 'resumed' };
+  }
+  if (facts.pause === 'paused') return wait('Paused');
+  if (facts.phase === 'sweeping') return whileSweeping(facts);
+  if (facts.phase === 'swept') return { kind: 'installBridge' };
+  return whileBridged(facts);
+}
+
+function afterBreak(onBreak: OnBreak, epoch: number): Act {
+  return onBreak === 'rebuild' ? { kind: 'openStream', epoch: epoch + 1 } : wait('StreamBroken');
+}
+
+function whileSweeping(facts: ProcessFacts): Act {
+  if (facts.openRanges > 0) return wait('Sweeping');
+  if (!facts.nullIndexesReady) return { kind: 'buildNullIndexes' };
+  const unlisted = facts.nulls - facts.unfillableOpen;
+  // every pass may leave contended rows; only rows that are listed with a reason may stay
+  if (facts.pass === 0 || (unlisted > 0 && facts.pass < 100)) return { kind: 'tailPass', pass: facts.pass + 1 };
+  return { kind: 'completeSweep' };
+}
+
+function whileBridged(facts: ProcessFacts): Act {
+  if (facts.cutoverOperationId !== null && facts.ready) return { kind: 'cutover', operationId: facts.cutoverOperationId };
+  if (facts.openRanges > 0) return wait('TailPass');
+  const passIsStale = !facts.tailPassSinceBridge || (facts.nulls > 0 && facts.msSinceTailPass > tailPassEveryMs);
+  if (passIsStale) return { kind: 'tailPass', pass: facts.pass + 1 };
+  if (facts.streamWanted && facts.fenceOpen) return wait('FenceUnderWay');
+  if (facts.streamWanted && facts.msSinceFence > fenceEveryMs) return { kind: 'fence' };
+  if (facts.verificationWanted) return { kind: 'verify' };
+  return wait('AwaitingCutover');
+}
+
+const wait = (reason: WaitReason): Act => ({ kind: 'wait', reason });

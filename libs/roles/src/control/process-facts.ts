@@ -1,0 +1,43 @@
+export type OnBreak = 'rebuild' | 'hold';
+
+/** Everything `nextAct` looks at: folded state, progress rows and accepted operations, read in one round. */
+export interface ProcessFacts {
+  readonly phase:
+    | 'planned'
+    | 'preflight-failed'
+    | 'preflighted'
+    | 'expanded'
+    | 'streaming'
+    | 'sweeping'
+    | 'swept'
+    | 'bridged'
+    | 'cutting-over'
+    | 'enforced'
+    | 'finished';
+  /** Somebody asked for `start`, or it is under way already. */
+  readonly started: boolean;
+  readonly pause: 'running' | 'paused' | 'halted';
+  readonly streamWanted: boolean;
+  readonly stream: 'none' | 'open' | 'broken';
+  readonly onBreak: OnBreak;
+  readonly epoch: number;
+  readonly schemaChanged: boolean;
+  /** Ranges of this epoch, all tables, not done yet. */
+  readonly openRanges: number;
+  /** Highest pass of this epoch: 0 is the sweep, from 1 on tail passes. */
+  readonly pass: number;
+  readonly nullIndexesReady: boolean;
+  /** NULL rows by the partial index, all tables; 0 while it is not there. */
+  readonly nulls: number;
+  readonly unfillableOpen: number;
+  readonly tailPassSinceBridge: boolean;
+  readonly msSinceTailPass: number;
+  readonly fenceOpen: boolean;
+  readonly msSinceFence: number;
+  readonly verificationWanted: boolean;
+  readonly ready: boolean;
+  readonly cutoverOperationId: string | null;
+  /** Of `CutoverBegan`, for an attempt found under way. */
+  readonly begunOperationId: string | null;
+  readonly finishOperationId: string | null;
+}

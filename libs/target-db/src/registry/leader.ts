@@ -1,0 +1,54 @@
+import pg from 'pg';
+import { connectionConfig, prepareSession } from '../session/database.js';
+import { databaseError } from '../session/errors.js';
+import type { DatabaseSettings } from '../session/settings.js';
+
+/** Class of the advisory lock under which one control process per database acts; the object is the purpose. */
+const leaderClass = 0x68776c64; // "hwld"
+
+export type LeaderPurpose = 'control' | 'event-publisher';
+const objects: Readonly<Record<LeaderPurpose, number>> = { control: 1, 'event-publisher': 2 };
+
+/**
+ * Leadership by a session lock on a connection of its own: it ends with the session, so a killed process leaves no lock behind.
+ * It only avoids double work: every act is safe when two do it (expected versions, catalog-driven steps).
+ *
+ * @returns undefined when another process leads.
+ */
+export async function tryLead(
+  settings: DatabaseSettings,
+  purpose: LeaderPurpose,
+  onLost: (error: Error) => void,
+): Promise<{ release(): Promise<void> } | undefined> {
+  const client = new pg.Client({ ...connectionConfig(settings, 'state'), connectionTimeoutMillis: 10_000 });
+  let released = false;
+  client.on('error', (error) => {
+    if (!released) onLost(error);
+  });
+  try {
+    await client.connect();
+    await prepareSession(client);
+    const { rows } = await client.query<{ led: boolean }>('select pg_catalog.pg_try_advisory_lock($1, $2) as led', [
+      leaderClass,
+      objects[purpose],
+    ]);
+    if (rows[0]?.led) {
+      client.on('end', () => {
+        if (!released) onLost(new Error('the session that held the lead ended'));
+      });
+      return {
+        async release() {
+          released = true;
+          await client.end().catch(() => undefined);
+        },
+      };
+    }
+  } catch (error) {
+    released = true;
+    await client.end().catch(() => undefined);
+    throw databaseError(error, `asking for the lead (${purpose})`);
+  }
+  released = true;
+  await client.end().catch(() => undefined);
+  return undefined;
+}
