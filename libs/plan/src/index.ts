@@ -1,1 +1,11 @@
+export * from './codes.js';
+export * from './format.js';
+export * from './json.js';
+export { entryFor, lintPlan } from './lint.js';
+export * from './names.js';
+export * from './parse.js';
+export * from './path.js';
 export * from './plan.js';
+export { type Finding, PlanPositions, type Position } from './positions.js';
+export { planJsonSchema } from './schema.js';
+export { suggest } from './suggest.js';

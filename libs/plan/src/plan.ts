@@ -65,7 +65,11 @@ export interface StreamSettings {
 export interface Plan {
   readonly migration: MigrationId;
   readonly tables: readonly PlannedTable[];
-  readonly cutover: { readonly mode: 'bridge' | 'strict'; readonly start: 'manual' | 'auto'; readonly windowMs: number };
+  readonly cutover: {
+    readonly mode: 'bridge' | 'strict';
+    readonly start: 'manual' | 'auto';
+    readonly windowMs: number;
+  };
   readonly limits: Limits;
   /** `null` is `stream: none`: no slot, no Kafka. */
   readonly stream: StreamSettings | null;

@@ -1,0 +1,189 @@
+import { isMigrationId, must, parseBytes, parseDurationMs } from '@highwater/kernel';
+import { planCodes } from './codes.js';
+import { parseTableKeyReference, parseTableName } from './names.js';
+import { type PlanPath, formatPath } from './path.js';
+import type {
+  Limits,
+  Plan,
+  PlanIssue,
+  PlannedTable,
+  Rule,
+  StreamSettings,
+  TableKeyReference,
+  TableName,
+} from './plan.js';
+import type { PlanPositions } from './positions.js';
+import type { KeyReferenceInput, PlanInput, RuleInput, TableInput } from './schema.js';
+
+/** Merges defaults into a plan whose shape the schema has checked; what only the merged plan shows is an issue. */
+export function buildPlan(input: PlanInput, positions: PlanPositions): Plan | { issues: PlanIssue[] } {
+  const issues: PlanIssue[] = [];
+  const build: Builder = {
+    positions,
+    refuse: (path, message, help) =>
+      issues.push(
+        positions.issueAt(path, { code: planCodes.BadValue, message, ...(help === undefined ? {} : { help }) }),
+      ),
+  };
+  if (!isMigrationId(input.migration)) {
+    const message = `migration name ${JSON.stringify(input.migration)} is not usable; expected lower-case letters, digits and hyphens, starting with a letter, at most 63`;
+    issues.push(positions.issueAt(['migration'], { code: planCodes.BadMigrationName, message }));
+  }
+  const plan: Plan = {
+    migration: input.migration as Plan['migration'],
+    tables: input.tables.map((table, i) => buildTable(build, table, input.defaults ?? {}, ['tables', i])),
+    cutover: {
+      mode: input.cutover?.mode ?? 'bridge',
+      start: input.cutover?.start ?? 'manual',
+      windowMs: milliseconds(build, input.cutover?.window, ['cutover', 'window'], 600_000, 1, 30 * 86_400_000),
+    },
+    limits: buildLimits(build, input.limits ?? {}),
+    stream: input.stream === 'none' ? null : buildStream(build, input.stream ?? {}),
+    accept: input.accept ?? [],
+    approvals: input.approvals ?? 0,
+  };
+  return issues.length > 0 ? { issues } : plan;
+}
+
+interface Builder {
+  readonly positions: PlanPositions;
+  refuse(path: PlanPath, message: string, help?: string): void;
+}
+
+function buildTable(
+  build: Builder,
+  input: TableInput,
+  defaults: NonNullable<PlanInput['defaults']>,
+  path: PlanPath,
+): PlannedTable {
+  const target = { ...targetInput(defaults.target), ...targetInput(input.target) };
+  if (target.column === undefined || target.type === undefined) {
+    const missing = target.column === undefined ? 'column' : 'type';
+    build.refuse(
+      [...path, 'target'],
+      `${formatPath(path)} has no target ${missing}`,
+      `say it in the table or under defaults: { target: { ${missing}: … } }`,
+    );
+  }
+  const key = input.key ?? defaults.key;
+  const references = buildReferences(build, input.references, defaults.references, [...path, 'references']);
+  return {
+    table: tableName(input.table),
+    ...(key === undefined ? {} : { key }),
+    target: { column: target.column ?? '', type: target.type ?? '', addColumn: target.addColumn ?? false },
+    ...(references === undefined ? {} : { references }),
+    notNull: input.notNull ?? defaults.notNull ?? true,
+    rule: buildRule(build, input.rule, [...path, 'rule']),
+    indexes: input.indexes ?? {},
+  };
+}
+
+type TargetParts = Exclude<NonNullable<TableInput['target']>, string>;
+const targetInput = (input: TableInput['target']): TargetParts =>
+  typeof input === 'string' ? { column: input } : defined(input ?? {});
+
+/** A key written without a value is not an override. */
+const defined = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as T;
+
+function buildReferences(
+  build: Builder,
+  own: TableInput['references'],
+  byDefault: TableInput['references'],
+  path: PlanPath,
+): PlannedTable['references'] {
+  if (own === 'none' || (own === undefined && (byDefault === undefined || byDefault === 'none'))) return undefined;
+  const merged = { ...(byDefault === 'none' ? {} : defined(byDefault ?? {})), ...defined(own ?? {}) };
+  if (merged.table === undefined) {
+    build.refuse(path, `${formatPath(path)} names no table`, 'say references: { table: … }, or references: none');
+    return undefined;
+  }
+  return { table: tableName(merged.table), onDelete: merged.onDelete ?? 'restrict' };
+}
+
+function buildRule(build: Builder, input: RuleInput, path: PlanPath): Rule {
+  if (typeof input === 'string') return { kind: 'column', column: input };
+  if ('column' in input) return { kind: 'column', column: input.column };
+  if ('firstOf' in input) {
+    return {
+      kind: 'firstOf',
+      rules: input.firstOf.map((choice, i) => buildRule(build, choice, [...path, 'firstOf', i])),
+    };
+  }
+  // As written: YAML would make 7 of 007 and 1000 of 1e3.
+  if ('constant' in input)
+    return { kind: 'constant', value: build.positions.textOf([...path, 'constant']) ?? String(input.constant) };
+  const columns = typeof input.via === 'string' ? [input.via] : input.via;
+  const to = input.to === undefined ? undefined : keyReference(input.to);
+  if (to !== undefined && to.columns.length !== columns.length) {
+    build.refuse(
+      [...path, 'to'],
+      `${formatPath(path)} follows ${columns.length} column(s) to a key of ${to.columns.length}`,
+    );
+  }
+  return {
+    kind: 'via',
+    columns,
+    ...(to === undefined ? {} : { to }),
+    ...(input.then === undefined ? {} : { then: buildRule(build, input.then, [...path, 'then']) }),
+  };
+}
+
+const tableName = (input: TableInput['table']): TableName => {
+  if (typeof input === 'string')
+    return must(parseTableName(input), 'the schema let a table name through that does not parse');
+  return input.schema === undefined ? { name: input.name } : { schema: input.schema, name: input.name };
+};
+
+const keyReference = (input: KeyReferenceInput): TableKeyReference =>
+  typeof input === 'string'
+    ? must(parseTableKeyReference(input), 'the schema let a key reference through that does not parse')
+    : { table: tableName(input.table), columns: input.columns };
+
+function buildLimits(build: Builder, input: NonNullable<PlanInput['limits']>): Limits {
+  const time = (key: 'lockBudget' | 'rowBudget' | 'replicaLag', byDefault: number, max: number): number =>
+    milliseconds(build, input[key], ['limits', key], byDefault, 1, max);
+  return {
+    lockBudgetMs: time('lockBudget', 500, 60_000),
+    // A row wait above deadlock_timeout (1 s unless changed) would make the application the deadlock victim.
+    rowBudgetMs: time('rowBudget', 200, 900),
+    lockAttempts: input.lockAttempts ?? 5,
+    sweepWorkers: input.sweepWorkers ?? 2,
+    replicaLagMs: time('replicaLag', 10_000, 86_400_000),
+    chunkRowsMax: input.chunkRowsMax ?? 5_000,
+    sweepRowsPerSecondMax: input.sweepRowsPerSecondMax ?? 0,
+  };
+}
+
+function buildStream(build: Builder, input: Exclude<NonNullable<PlanInput['stream']>, 'none'>): StreamSettings {
+  const retainedWalBytes = parseBytes(input.retainedWal ?? '20GiB') ?? 0n;
+  if (retainedWalBytes < 1n << 26n) {
+    build.refuse(
+      ['stream', 'retainedWal'],
+      `stream.retainedWal is ${input.retainedWal}; expected at least 64MiB, four WAL segments`,
+    );
+  }
+  return {
+    partitions: input.partitions ?? 4,
+    retainedWalBytes,
+    atLimit: input.atLimit ?? 'dropSlot',
+    onBreak: input.onBreak ?? 'rebuild',
+  };
+}
+
+function milliseconds(
+  build: Builder,
+  text: string | undefined,
+  path: PlanPath,
+  byDefault: number,
+  min: number,
+  max: number,
+): number {
+  if (text === undefined) return byDefault;
+  const ms = parseDurationMs(text);
+  if (ms === undefined || ms < min || ms > max) {
+    build.refuse(path, `${formatPath(path)} is ${text}; expected ${min}ms to ${max}ms`);
+    return byDefault;
+  }
+  return ms;
+}

@@ -1,0 +1,175 @@
+import { z } from 'zod';
+import { nameProblem, parseTableKeyReference, parseTableName } from './names.js';
+
+/** The text of a plan as people write it. Defaults are merged in `build.ts`, so this is what editors complete and check. */
+
+const name = z
+  .string()
+  .superRefine((text, context) => {
+    const problem = nameProblem(text);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem, params: { badName: true } });
+  })
+  .meta({ id: 'Name', description: 'An exact name as PostgreSQL stores it, never quoted.' });
+
+const tableName = z
+  .union([
+    z.string().refine((text) => parseTableName(text) !== undefined, {
+      message: 'expected a table as Name or schema.Name (a name with a dot in it: { schema: …, name: … })',
+    }),
+    z.strictObject({ schema: name.optional(), name }),
+  ])
+  .meta({ id: 'TableName', description: 'Name or schema.Name; without a schema, public.' });
+
+/** As PostgreSQL writes types; anything else never reaches a statement. */
+const typePattern =
+  /^(?:double precision|(?:character|bit) varying|(?:timestamp|time)(?: ?\([0-6]\))? with(?:out)? time zone|(?:"[^"\0]+"|[a-z_][a-z0-9_$]*)(?:\.(?:"[^"\0]+"|[a-z_][a-z0-9_$]*))?)(?:\(\d+(?:, ?\d+)?\))?(?:\[\])*$/;
+
+const typeName = z
+  .string()
+  .regex(typePattern)
+  .meta({ description: 'As PostgreSQL writes it: text, uuid, bigint, character varying(40).' });
+const duration = z
+  .string()
+  .regex(/^\d+(?:\.\d+)?(?:ms|s|m|h|d)$/)
+  .meta({ id: 'Duration', description: 'A number with a unit: 500ms, 10s, 10m, 2h, 1d.' });
+const size = z
+  .string()
+  .regex(/^\d+(?:B|KiB|MiB|GiB|TiB)$/)
+  .meta({ id: 'Size', description: 'A whole number with a unit: 512MiB, 20GiB.' });
+
+const names = z.array(name).min(1).max(32);
+const nameOrNames = z.union([name, names]);
+
+const keyReference = z.union([
+  z.string().refine((text) => parseTableKeyReference(text) !== undefined, {
+    message: 'expected a table and its key, as in Group(id)',
+  }),
+  z.strictObject({ table: tableName, columns: names }),
+]);
+
+const columnRule = z.strictObject({ column: name });
+const viaRule = z.strictObject({
+  via: nameOrNames,
+  to: keyReference.optional(),
+  get then(): z.ZodOptional<z.ZodType<RuleInput>> {
+    return rule.optional();
+  },
+});
+const firstOfRule = z.strictObject({
+  get firstOf(): z.ZodArray<z.ZodType<RuleInput>> {
+    return z.array(rule).min(1);
+  },
+});
+const constantRule = z.strictObject({ constant: z.union([z.string(), z.number(), z.boolean()]) });
+
+type TableNameInput = string | { schema?: string | undefined; name: string };
+export type KeyReferenceInput = string | { table: TableNameInput; columns: string[] };
+export type RuleInput =
+  | string
+  | { column: string }
+  | { via: string | string[]; to?: KeyReferenceInput | undefined; then?: RuleInput | undefined }
+  | { firstOf: RuleInput[] }
+  | { constant: string | number | boolean };
+
+const rule: z.ZodType<RuleInput> = z.union([name, columnRule, viaRule, firstOfRule, constantRule]).meta({
+  id: 'Rule',
+  description: 'How the value follows from the row and its relatives; a bare name is { column: name }.',
+});
+
+const target = z.union([
+  name,
+  z.strictObject({ column: name.optional(), type: typeName.optional(), addColumn: z.boolean().optional() }),
+]);
+const references = z.union([
+  z.literal('none'),
+  z.strictObject({
+    table: tableName.optional(),
+    onDelete: z.enum(['restrict', 'cascade', 'setNull', 'noAction']).optional(),
+  }),
+]);
+const indexes = z.record(name, names);
+
+const defaults = z.strictObject({
+  key: names.optional(),
+  target: target.optional(),
+  references: references.optional(),
+  notNull: z.boolean().optional(),
+});
+
+const table = z.strictObject({
+  table: tableName,
+  key: names.optional(),
+  target: target.optional(),
+  references: references.optional(),
+  notNull: z.boolean().optional(),
+  rule,
+  indexes: indexes.optional(),
+});
+
+const cutover = z.strictObject({
+  mode: z.enum(['bridge', 'strict']).optional(),
+  start: z.enum(['manual', 'auto']).optional(),
+  window: duration.optional(),
+});
+
+const limits = z.strictObject({
+  lockBudget: duration.optional(),
+  rowBudget: duration.optional(),
+  lockAttempts: z.int().min(1).max(100).optional(),
+  sweepWorkers: z.int().min(1).max(64).optional(),
+  replicaLag: duration.optional(),
+  chunkRowsMax: z.int().min(1).max(100_000).optional(),
+  sweepRowsPerSecondMax: z.int().min(0).max(100_000_000).optional(),
+});
+
+const stream = z.union([
+  z.literal('none'),
+  z.strictObject({
+    partitions: z.int().min(1).max(256).optional(),
+    retainedWal: size.optional(),
+    atLimit: z.enum(['dropSlot', 'hold']).optional(),
+    onBreak: z.enum(['rebuild', 'hold']).optional(),
+  }),
+]);
+
+export const planSchema = z
+  .strictObject({
+    highwater: z.literal(1).meta({ description: 'Format version.' }),
+    migration: z.string().meta({
+      description: 'Its id in URLs, topics and logs: lower-case letters, digits and hyphens.',
+      pattern: '^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$',
+    }),
+    defaults: defaults.optional(),
+    tables: z.array(table).min(1).max(500),
+    cutover: cutover.optional(),
+    limits: limits.optional(),
+    stream: stream.optional(),
+    accept: z.array(z.string()).optional(),
+    approvals: z.int().min(0).max(10).optional(),
+  })
+  .meta({ title: 'Highwater plan' });
+
+export type PlanInput = z.infer<typeof planSchema>;
+export type TableInput = PlanInput['tables'][number];
+
+/** Keys that may stand at a place, by the name of the place; for "did you mean". */
+export const knownKeys: Readonly<Record<string, readonly string[]>> = {
+  '': Object.keys(planSchema.shape),
+  defaults: Object.keys(defaults.shape),
+  tables: Object.keys(table.shape),
+  target: ['column', 'type', 'addColumn'],
+  references: ['table', 'onDelete'],
+  cutover: Object.keys(cutover.shape),
+  limits: Object.keys(limits.shape),
+  stream: ['partitions', 'retainedWal', 'atLimit', 'onBreak'],
+  rule: ['column', 'via', 'to', 'then', 'firstOf', 'constant'],
+  then: ['column', 'via', 'to', 'then', 'firstOf', 'constant'],
+  firstOf: ['column', 'via', 'to', 'then', 'firstOf', 'constant'],
+  to: ['table', 'columns'],
+  table: ['schema', 'name'],
+};
+
+/** JSON Schema (draft 2020-12) of the plan file, for editors: `# yaml-language-server: $schema=…`. */
+export function planJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(planSchema, { io: 'input' }) as Record<string, unknown>;
+}

@@ -1,0 +1,85 @@
+import { planCodes } from './codes.js';
+import type { PlanPath } from './path.js';
+import type { PlanIssue } from './plan.js';
+import type { PlanPositions } from './positions.js';
+import { knownKeys } from './schema.js';
+import { suggest } from './suggest.js';
+
+const laterKeys = new Set(['entities', 'assertions', 'journal', 'repair']);
+const laterTableKeys = new Set(['journal', 'repair', 'leaveNull', 'unique', 'rowLevelSecurity']);
+const laterRules = ['lookup', 'template', 'map', 'function'];
+const rules = ['column', 'via', 'firstOf', 'constant'];
+
+type Data = Record<string, unknown>;
+const isData = (value: unknown): value is Data => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/**
+ * Takes what the format knows but this version does not do, and rules that are not exactly one kind, out of the data, each
+ * with an issue of its own: the schema would call them unknown keys, and its union of rules explains nothing.
+ */
+export function takeOutUnsupported(data: unknown, positions: PlanPositions): { data: unknown; issues: PlanIssue[] } {
+  const issues: PlanIssue[] = [];
+  const later = (path: PlanPath, what: string): void => {
+    const help = 'This version knows the rules column, via, firstOf and constant.';
+    issues.push(
+      positions.issueAtKey(path, {
+        code: planCodes.NotSupportedYet,
+        message: `${what} is not supported by this version yet`,
+        help,
+      }),
+    );
+  };
+
+  const checkRule = (rule: unknown, path: PlanPath): unknown => {
+    if (!isData(rule)) return rule;
+    const later_ = laterRules.find((kind) => kind in rule);
+    if (later_ !== undefined) {
+      later([...path, later_], `rule "${later_}"`);
+      return placeholder;
+    }
+    const kinds = rules.filter((kind) => kind in rule);
+    if (kinds.length !== 1) {
+      const keys = Object.keys(rule);
+      const near = keys
+        .map((key) => suggest(key, knownKeys['rule'] ?? []))
+        .find((key) => key !== undefined && rules.includes(key));
+      const message = `a rule is exactly one of ${rules.join(', ')}; found ${keys.length === 0 ? 'an empty map' : keys.map((key) => JSON.stringify(key)).join(', ')}`;
+      issues.push(
+        positions.issueAt(path, {
+          code: planCodes.BadValue,
+          message,
+          ...(kinds.length === 0 && near ? { help: `did you mean "${near}"?` } : {}),
+        }),
+      );
+      return placeholder;
+    }
+    const checked: Data = { ...rule };
+    if ('then' in rule) checked['then'] = checkRule(rule['then'], [...path, 'then']);
+    if (Array.isArray(rule['firstOf']))
+      checked['firstOf'] = rule['firstOf'].map((choice, i) => checkRule(choice, [...path, 'firstOf', i]));
+    return checked;
+  };
+
+  const withoutLater = (part: Data, path: PlanPath, known: ReadonlySet<string>): Data =>
+    Object.fromEntries(
+      Object.entries(part).filter(([key]) => {
+        if (known.has(key)) later([...path, key], `"${key}"`);
+        return !known.has(key);
+      }),
+    );
+
+  if (!isData(data)) return { data, issues };
+  const plan = withoutLater(data, [], laterKeys);
+  if (Array.isArray(plan['tables'])) {
+    plan['tables'] = plan['tables'].map((entry: unknown, i) => {
+      if (!isData(entry)) return entry;
+      const table = withoutLater(entry, ['tables', i], laterTableKeys);
+      if ('rule' in table) table['rule'] = checkRule(table['rule'], ['tables', i, 'rule']);
+      return table;
+    });
+  }
+  return { data: plan, issues };
+}
+
+/** Keeps the schema quiet about a rule that was already refused. */
+const placeholder = 'refused';
