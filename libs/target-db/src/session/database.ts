@@ -145,7 +145,7 @@ export function connectionConfig(settings: DatabaseSettings, role: AccessRole): 
 export async function prepareSession(client: Client): Promise<void> {
   const names = Object.keys(sessionSettings);
   await client.query(
-    `select pg_catalog.set_config(name, value, false) from pg_catalog.unnest($1::text[], $2::text[]) as s (name, value)`,
+    `select pg_catalog.set_config(name, value, false) from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) as s (name, value)`,
     [names, Object.values(sessionSettings)],
   );
   const { rows } = await client.query<{ name: string; setting: string }>(

@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto';
+import type { CompiledDerivation } from '@highwater/derivation';
+import type { Access } from '../session/database.js';
+
+/** What a migration was compiled against: a table by oid with the columns that matter. */
+export interface Footprint {
+  readonly relid: number;
+  readonly columns: readonly string[];
+}
+
+export interface Fingerprint {
+  /** sha256 over the canonical lines, hex. */
+  readonly hash: string;
+  /** One line per table and column, so that a difference can be named: `public."Group" orgId text`. */
+  readonly lines: readonly string[];
+}
+
+/** Key, target and inputs of every target, merged by table. */
+export function footprintOf(derivations: readonly CompiledDerivation[]): Footprint[] {
+  const columns = new Map<number, Set<string>>();
+  const add = (relid: number, names: readonly string[]): void => {
+    const set = columns.get(relid) ?? new Set<string>();
+    names.forEach((n) => set.add(n));
+    columns.set(relid, set);
+  };
+  for (const d of derivations) {
+    add(d.table.relid, [...d.key.map((k) => k.name), d.target.name]);
+    d.inputs.forEach((i) => add(i.relid, i.columns));
+  }
+  return [...columns].sort(([a], [b]) => a - b).map(([relid, set]) => ({ relid, columns: [...set].sort() }));
+}
+
+/**
+ * What the database has now: name and oid of each table, name, position and type of each column. NOT NULL of the target is left
+ * out, it is what we change. A table or column that is gone is a line that says so.
+ */
+export async function readFingerprint(access: Access, footprint: readonly Footprint[]): Promise<Fingerprint> {
+  const flat = footprint.flatMap((f) => f.columns.map((column) => [f.relid, column] as const));
+  const rows = await access.query<{ line: string }>(
+    'reading the schema fingerprint',
+    `select coalesce(format('%I.%I', n.nspname, c.relname), '(gone)') || ' oid ' || w.relid || ' ' || format('%I', w.name) || ' '
+              || coalesce(a.attnum || ' ' || format_type(a.atttypid, a.atttypmod) || case a.attgenerated when '' then '' else ' generated' end, '(gone)') as line
+       from unnest($1::oid[], $2::text[]) with ordinality as w (relid, name, o)
+       left join pg_class c on c.oid = w.relid left join pg_namespace n on n.oid = c.relnamespace
+       left join pg_attribute a on a.attrelid = c.oid and a.attname = w.name and a.attnum > 0 and not a.attisdropped
+      order by w.o`,
+    [flat.map(([relid]) => relid), flat.map(([, column]) => column)],
+  );
+  const lines = rows.map((r) => r.line);
+  return { hash: createHash('sha256').update(lines.join('\n')).digest('hex'), lines };
+}
+
+/** The lines that differ, each with what was expected and found; empty: unchanged. */
+export function fingerprintDifference(expected: Fingerprint, found: Fingerprint): string[] {
+  if (expected.hash === found.hash) return [];
+  const before = new Set(expected.lines);
+  const after = new Set(found.lines);
+  return [
+    ...expected.lines.filter((l) => !after.has(l)).map((l) => `expected ${l}`),
+    ...found.lines.filter((l) => !before.has(l)).map((l) => `found ${l}`),
+  ];
+}
