@@ -1,1 +1,16 @@
-export {};
+export * from './commands.js';
+export * from './event-documents.js';
+export * from './events.js';
+export * from './evolve.js';
+export { decide, migrationDecider } from './decide.js';
+export { refusalReasons } from './decision.js';
+export type { Decision, RefusalReason } from './decision.js';
+export * from './state.js';
+export * from './stored-events.js';
+export * from './readiness/condition.js';
+export * from './readiness/observations.js';
+export { evaluateReadiness } from './readiness/readiness.js';
+export type { Readiness } from './readiness/readiness.js';
+export * from './readiness/subject.js';
+export * from './cutover.js';
+export * from './view.js';

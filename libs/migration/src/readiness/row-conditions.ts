@@ -1,0 +1,78 @@
+import type { Finding } from './condition.js';
+import { fails, holds, unknown } from './condition.js';
+import type { Judged } from './judged.js';
+import { plural, tally, withObservation } from './judged.js';
+
+export const sweepComplete = (judged: Judged): Finding =>
+  withObservation(judged, 'sweep', (seen) => {
+    const { rangesOpen, rangesDone, workers, rowsRemainingEstimated, tailPassesDone } = seen;
+    const evidence = { rangesOpen, rangesDone, workers, rowsRemainingEstimated, tailPassesDone };
+    if (rangesOpen > 0) {
+      const message = `${plural(rangesOpen, 'range')} of ${rangesOpen + rangesDone} left, about ${rowsRemainingEstimated} rows; ${plural(workers, 'worker')} on it.`;
+      return fails('RangesOpen', message, evidence);
+    }
+    if (rangesDone === 0) return unknown('NotStarted', 'The sweep has not started.', evidence);
+    if (tailPassesDone === 0)
+      return fails('TailPassPending', 'The sweep is complete; its first tail pass is not.', evidence);
+    return holds(
+      'Complete',
+      `All ${plural(rangesDone, 'range')} are swept, and ${plural(tailPassesDone, 'tail pass', 'tail passes')} followed.`,
+      evidence,
+    );
+  });
+
+export const nullCountZero = (judged: Judged): Finding =>
+  withObservation(judged, 'nulls', ({ perTable }) => {
+    const { targets } = judged.subject;
+    const may = (table: string, target: string): boolean =>
+      targets.some((t) => t.table === table && t.target === target && !t.notNull);
+    const counted = perTable.filter((one) => !may(one.table, one.target));
+    const uncounted = targets.filter(
+      (t) => t.notNull && !perTable.some((one) => one.table === t.table && one.target === t.target),
+    );
+    if (uncounted.length > 0) {
+      return unknown('NotCounted', `NULL rows of ${uncounted.map((t) => t.table).join(', ')} have not been counted.`);
+    }
+    const remaining = counted.filter((one) => one.count > 0);
+    if (remaining.length === 0)
+      return holds('NoNulls', 'No NULL row is visible in any table that shall become NOT NULL.');
+    const evidence = Object.fromEntries(remaining.map((one) => [one.table, one.count]));
+    const parts = remaining.map((one) => {
+      const known = one.listedUnfillable >= one.count ? `all ${one.count}` : String(one.listedUnfillable);
+      return `${plural(one.count, 'row')} of ${one.table} ${one.count === 1 ? 'has' : 'have'} no ${one.target}; ${known} listed as unfillable`;
+    });
+    return fails('RowsRemaining', `${parts.join('. ')}.`, evidence);
+  });
+
+export const noUnfillableRows = (judged: Judged): Finding =>
+  withObservation(judged, 'unfillable', ({ total, byReason }) =>
+    total === 0
+      ? holds('NoneListed', 'No row is listed as unfillable.')
+      : fails(
+          'RowsListed',
+          `${plural(total, 'row')} listed as unfillable (${tally(byReason)}); correct them or their parents, then retry.`,
+          { total, byReason },
+        ),
+  );
+
+export const verified = (judged: Judged): Finding =>
+  withObservation(judged, 'verification', ({ at, checked, mismatches }) => {
+    const evidence = { at, checked, mismatches };
+    if (mismatches > 0) {
+      return fails(
+        'Mismatches',
+        `${plural(mismatches, 'row')} of ${checked} hold another value than the rule gives; look at the verification's list.`,
+        evidence,
+      );
+    }
+    const bridge = judged.observations.bridge;
+    const bridgedAt = bridge && !('error' in bridge) ? bridge.installedAt : undefined;
+    if (bridgedAt !== undefined && Date.parse(at) < Date.parse(bridgedAt)) {
+      return unknown(
+        'BeforeBridge',
+        'The last verification is older than the bridge; another must follow it.',
+        evidence,
+      );
+    }
+    return holds('NoMismatches', `${plural(checked, 'row')} compared with the rule, no mismatch.`, evidence);
+  });
