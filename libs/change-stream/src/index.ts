@@ -1,1 +1,6 @@
-export {};
+export * from './contiguous-ack.js';
+export * from './hint.js';
+export * from './in-flight.js';
+export * from './partition-progress.js';
+export * from './partition.js';
+export * from './stream-info.js';

@@ -1,0 +1,19 @@
+/** Bytes of hints read from the slot and not yet acknowledged by Kafka. Bounded by not reading the socket. */
+export interface InFlightLimits {
+  readonly pauseAboveBytes: number;
+  readonly resumeBelowBytes: number;
+}
+
+/** 16 MiB of hints are some 100,000 rows: seconds of work for Kafka, little memory for us. */
+export const inFlightLimits: InFlightLimits = { pauseAboveBytes: 16 * 1024 * 1024, resumeBelowBytes: 8 * 1024 * 1024 };
+
+/** `keep` between the two marks, so that a reader at the limit does not flap. */
+export function intakeVerdict(
+  bytes: number,
+  paused: boolean,
+  limits: InFlightLimits = inFlightLimits,
+): 'pause' | 'resume' | 'keep' {
+  if (!paused && bytes > limits.pauseAboveBytes) return 'pause';
+  if (paused && bytes < limits.resumeBelowBytes) return 'resume';
+  return 'keep';
+}
