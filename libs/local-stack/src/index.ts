@@ -1,1 +1,5 @@
-export {};
+export { codes } from './codes.js';
+export { startKafka } from './kafka.js';
+export type { KafkaBroker, KafkaOptions } from './kafka.js';
+export { startPostgres } from './postgres.js';
+export type { PostgresOptions, PostgresServer } from './postgres.js';

@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import pg from 'pg';
+import { HighwaterError, messageOf } from '@highwater/kernel';
+import { codes } from './codes.js';
+import { Guard, whyNotReady } from './guard.js';
+import { freePort, temporaryFolder, unprivilegedAccount } from './place.js';
+import { postgresBinaries } from './postgres-binaries.js';
+import type { PostgresBinaries } from './postgres-binaries.js';
+import { databaseUrl, once } from './postgres.js';
+import type { PostgresOptions, PostgresServer } from './postgres.js';
+
+/** What the product's preflight wants of a server, and room for several migrations at once. */
+const ourSettings: Readonly<Record<string, string>> = {
+  wal_level: 'logical',
+  max_replication_slots: '20',
+  max_wal_senders: '20',
+  max_connections: '200',
+  max_slot_wal_keep_size: '4GB',
+  max_prepared_transactions: '10',
+  max_wal_size: '2GB',
+  shared_buffers: '256MB',
+};
+
+const READY_MS_MAX = 60_000;
+const PORT_TRIES = 5;
+
+/** Starts the server that npm installed, on a free loopback port, under a guard process. Errors: HW9701. */
+export async function embeddedPostgres(options: PostgresOptions): Promise<PostgresServer> {
+  const major = options.major ?? (process.env['HIGHWATER_PG_MAJOR'] === '15' ? 15 : 18);
+  let binaries: PostgresBinaries;
+  const account = attempt(unprivilegedAccount);
+  try {
+    binaries = postgresBinaries(major, account);
+  } catch (error) {
+    throw unavailable(
+      `embedded PostgreSQL ${major} is not installed (${messageOf(error)})`,
+      'run `npm ci` again',
+      error,
+    );
+  }
+  const password = randomBytes(12).toString('hex');
+  for (let tries = 1; ; tries += 1) {
+    const port = await freePort();
+    const directory = temporaryFolder('postgres', account);
+    const data = join(directory, 'data');
+    const guard = new Guard(
+      {
+        directory,
+        owner: account,
+        files: { password: `${password}\n` },
+        before: [{ command: binaries.initdb, args: initdbArguments(data, join(directory, 'password')) }],
+        server: { command: binaries.postgres, args: serverArguments(data, port, options.settings ?? {}) },
+        env: { LC_ALL: 'C' },
+        // SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one.
+        signals: { fast: 'SIGINT', immediate: 'SIGQUIT' },
+      },
+      options.log,
+    );
+    const superuserUrl = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
+    const ready = () => whyNotReady(guard, () => once(superuserUrl, 'select 1').then(() => undefined), READY_MS_MAX);
+    const reason = await ready();
+    if (reason === undefined) {
+      const how = `PostgreSQL ${major} from npm (${binaries.version}) on port ${port}: HIGHWATER_DATABASE_URL is not set`;
+      return server({ how, port, superuserUrl, major, dataDirectory: data }, guard, ready);
+    }
+    await guard.stop();
+    if (tries < PORT_TRIES && /could not bind|Address already in use/.test(reason)) continue;
+    throw unavailable(
+      `embedded PostgreSQL ${major} did not start: ${reason}`,
+      'set HIGHWATER_DATABASE_URL to a server you have',
+    );
+  }
+}
+
+function server(
+  facts: Pick<PostgresServer, 'how' | 'port' | 'superuserUrl' | 'major'> & { dataDirectory: string },
+  guard: Guard,
+  ready: () => Promise<string | undefined>,
+): PostgresServer {
+  return {
+    ...facts,
+    host: '127.0.0.1',
+    owned: true,
+    async createDatabase(name) {
+      await once(facts.superuserUrl, `create database ${pg.escapeIdentifier(name)}`);
+      return databaseUrl(facts.superuserUrl, name);
+    },
+    async restart(mode) {
+      await guard.restart(mode);
+      const reason = await ready();
+      if (reason !== undefined)
+        throw unavailable(`embedded PostgreSQL did not come back after a ${mode} restart: ${reason}`);
+    },
+    stop: () => guard.stop(),
+  };
+}
+
+/** `--no-sync`: the folder lives no longer than we do. The password keeps the machine's other users out of a superuser's port. */
+const initdbArguments = (data: string, passwordFile: string): string[] => [
+  `--pgdata=${data}`,
+  '--username=postgres',
+  '--auth=scram-sha-256',
+  `--pwfile=${passwordFile}`,
+  '--encoding=UTF8',
+  '--locale=C',
+  '--no-sync',
+];
+
+const serverArguments = (data: string, port: number, settings: Readonly<Record<string, string>>): string[] => [
+  '-D',
+  data,
+  ...Object.entries({
+    ...ourSettings,
+    ...settings,
+    listen_addresses: '127.0.0.1',
+    port: String(port),
+    unix_socket_directories: '', // the loopback port is enough, and a socket's path may be too long
+  }).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+];
+
+function attempt<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw unavailable(`embedded PostgreSQL cannot run here: ${messageOf(error)}`, undefined, error);
+  }
+}
+
+const unavailable = (message: string, help?: string, cause?: unknown): HighwaterError =>
+  new HighwaterError(codes.postgresUnavailable, 'never', message, {}, help, { cause });

@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, inject } from 'vitest';
+import { startPostgres } from '@highwater/local-stack';
+import type { PostgresOptions, PostgresServer } from '@highwater/local-stack';
+// Brings the type of what global-setup provides.
+import type {} from '../global-setup.js';
+
+/** Tests crash the server's processes, never the machine: what fsync protects from cannot happen, and it costs most of the time. */
+const testSettings = { fsync: 'off', shared_buffers: '128MB' };
+
+/**
+ * One cluster for this spec file: started before its tests, stopped after them. `server()` is only there inside of tests and
+ * hooks; `freshDatabase()` answers the superuser's URL of an empty database.
+ */
+export function usePostgres(options: PostgresOptions = {}): {
+  server: () => PostgresServer;
+  freshDatabase: (name?: string) => Promise<string>;
+} {
+  let started: PostgresServer | undefined;
+  beforeAll(async () => {
+    started = await startPostgres({ ...options, settings: { ...testSettings, ...options.settings } });
+  });
+  afterAll(async () => {
+    await started?.stop();
+    started = undefined;
+  });
+  const server = () => {
+    if (!started) throw new Error('usePostgres: the cluster runs only inside of tests and hooks');
+    return started;
+  };
+  return { server, freshDatabase: (name = 'test') => server().createDatabase(`${name}_${unique()}`) };
+}
+
+/** The run's shared Kafka; the first spec that asks waits for its start. Use `unique()` in topic and group names. */
+export async function brokers(): Promise<string[]> {
+  const response = await fetch(inject('kafkaBrokers'));
+  const answer = (await response.json()) as { brokers?: string[]; error?: string };
+  if (!answer.brokers) throw new Error(answer.error ?? 'the global setup did not answer with brokers');
+  return answer.brokers;
+}
+
+/** Six hexadecimal digits, for names that must not meet in a shared server. */
+export const unique = (): string => randomBytes(3).toString('hex');
+
+/**
+ * Asks until `condition` answers something other than undefined and false, and returns it. A condition that throws counts as
+ * not yet. Default limit 20 s; the error names what is stuck, the last error and, from `describe`, the state.
+ */
+export async function waitFor<T>(
+  what: string,
+  condition: () => Promise<T | undefined | false> | T | undefined | false,
+  options: { timeoutMs?: number; everyMs?: number; describe?: () => unknown } = {},
+): Promise<T> {
+  const { timeoutMs = 20_000, everyMs = 20, describe } = options;
+  let last: unknown;
+  for (const deadline = Date.now() + timeoutMs; ;) {
+    try {
+      const answer = await condition();
+      if (answer !== undefined && answer !== false) return answer;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > deadline) break;
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+  const state = describe ? `; state: ${JSON.stringify(await describe())}` : '';
+  const reason = last === undefined ? '' : `; last error: ${String(last)}`;
+  throw new Error(`still waiting after ${timeoutMs / 1000} s for ${what}${state}${reason}`, { cause: last });
+}
