@@ -15,6 +15,13 @@ export interface CatalogColumn {
   readonly typeOid: number;
   readonly notNull: boolean;
   readonly generated: boolean;
+  /** Schema-qualified collation of a collatable column; left out for other types. Two text columns may differ in it, and then `=` raises 42P22. */
+  readonly collation?: Ident;
+  /**
+   * The equality operator of the type's default btree operator class, as `OPERATOR(schema.=)`; only for types that are not
+   * built in (domains, enums, citext, …). Without it a key of such a type is refused rather than compared by a guess.
+   */
+  readonly equality?: string;
 }
 
 export interface CatalogForeignKey {

@@ -6,6 +6,15 @@ export interface DerivationInput {
   readonly ident: Ident;
   /** Exact column names, sorted. */
   readonly columns: readonly string[];
+  /** The same columns as the catalog had them when the rule was compiled, for `fingerprintInputs`. */
+  readonly shapes: readonly ColumnShape[];
+}
+
+export interface ColumnShape {
+  readonly name: string;
+  /** 0: planned (`addColumn`), not there yet. */
+  readonly attnum: number;
+  readonly type: string;
 }
 
 export interface KeyColumn {

@@ -1,2 +1,6 @@
 export * from './catalog.js';
+export * from './codes.js';
+export * from './compile.js';
 export * from './derivation.js';
+export * from './fingerprint.js';
+export type { DerivationIssue } from './issue.js';

@@ -1,0 +1,181 @@
+import { type Plan, type PlanPath, type PlannedTable, formatTableName, sameColumnSet } from '@highwater/plan';
+import type { Catalog, CatalogColumn, CatalogTable, SqlExpression } from './catalog.js';
+import { derivationCodes as codes } from './codes.js';
+import type { CompiledDerivation, KeyColumn } from './derivation.js';
+import { Inputs } from './inputs.js';
+import { type DerivationIssue, Issues, nameOf } from './issue.js';
+import { Lookup } from './lookup.js';
+import { simplify } from './node.js';
+import { printReason, printReferentExists, printValue } from './print.js';
+import { RuleResolver } from './resolve.js';
+import { comparable, isBuiltin, sameType } from './types.js';
+
+/**
+ * Compiles every planned table against the catalog: one derivation per entry, in plan order, or all that stands against it.
+ * Compile again after the target columns were added: a planned column is quoted by us, one in the catalog by the server.
+ */
+export function compilePlan(
+  plan: Plan,
+  catalog: Catalog,
+): { derivations: CompiledDerivation[] } | { issues: DerivationIssue[] } {
+  const issues = new Issues();
+  const lookup = new Lookup(plan, catalog, issues);
+  const derivations = plan.tables.map((entry, i) => compileEntry(entry, ['tables', i], lookup));
+  if (issues.list.length > 0) return { issues: issues.list };
+  return { derivations: derivations.filter((derivation) => derivation !== undefined) };
+}
+
+function compileEntry(entry: PlannedTable, path: PlanPath, lookup: Lookup): CompiledDerivation | undefined {
+  const table = lookup.table(entry.table, [...path, 'table']);
+  if (table === undefined) return undefined;
+  const key = compileKey(entry, table, [...path, 'key'], lookup);
+  checkIndexes(entry, table, [...path, 'indexes'], lookup);
+  const target = findTarget(entry, table, [...path, 'target'], lookup);
+  if (target === undefined) return undefined;
+
+  const resolver = new RuleResolver(lookup, target);
+  const resolved = resolver.resolve(entry.rule, { table, entry, path: [...path, 'rule'], depth: 0, within: [entry] });
+  const inputs = new Inputs();
+  const referentExists = compileReferents(entry, table, target, [...path, 'references'], lookup, inputs);
+  if (resolved === undefined || key === undefined) return undefined;
+
+  const node = simplify(resolved);
+  inputs.addNode(table, node);
+  return {
+    table,
+    key,
+    target: { name: target.name, ident: target.ident, type: target.type },
+    expression: printValue(node, 'r', 0, target) as SqlExpression,
+    reason: printReason(node, 'r', target) as SqlExpression,
+    inputs: inputs.list,
+    ...(referentExists === undefined ? {} : { referentExists }),
+  };
+}
+
+function findTarget(
+  entry: PlannedTable,
+  table: CatalogTable,
+  path: PlanPath,
+  lookup: Lookup,
+): CatalogColumn | undefined {
+  const { column: name, type, addColumn } = entry.target;
+  const existing = table.columns.get(name);
+  if (existing === undefined && !addColumn) {
+    const message = `target column ${JSON.stringify(name)} does not exist on table ${nameOf(table)}`;
+    const help = 'add it (nullable, no default) with your own migration, or say addColumn: true';
+    lookup.issues.add(codes.TargetMissing, [...path, 'column'], message, {
+      notes: [`the table has: ${[...table.columns.keys()].join(', ')}`],
+      help,
+    });
+    return undefined;
+  }
+  const column = existing ?? lookup.column(table, name, path);
+  if (column === undefined) return undefined;
+  if (column.generated) {
+    lookup.issues.add(
+      codes.GeneratedColumn,
+      [...path, 'column'],
+      `target column ${JSON.stringify(name)} of ${nameOf(table)} is generated and cannot be written`,
+    );
+    return undefined;
+  }
+  if (!sameType(column.type, type)) {
+    const message = `target column ${JSON.stringify(name)} of ${nameOf(table)} is ${column.type}; the plan says ${type}`;
+    lookup.issues.add(codes.TargetTypeDiffers, [...path, 'type'], message, { help: `say type: ${column.type}` });
+    return undefined;
+  }
+  return column;
+}
+
+function compileKey(entry: PlannedTable, table: CatalogTable, path: PlanPath, lookup: Lookup): KeyColumn[] | undefined {
+  const names = entry.key ?? table.primaryKey;
+  const usable = table.uniqueKeys.filter((unique) => unique.every((name) => table.columns.get(name)?.notNull === true));
+  const candidates = usable.map((unique) => `key: [${unique.join(', ')}]`);
+  const wayOut =
+    candidates.length > 0
+      ? `say ${candidates.join(' or ')}`
+      : 'add a primary key, or a unique index over not-null columns and name them with key:';
+  if (names.length === 0) {
+    lookup.issues.add(codes.NoKey, path, `table ${nameOf(table)} has no primary key and the plan names no key`, {
+      help: wayOut,
+    });
+    return undefined;
+  }
+  const columns = names.map((name) => lookup.column(table, name, path));
+  if (!columns.every((column) => column !== undefined)) return undefined;
+  const nullable = columns.filter((column) => !column.notNull).map((column) => column.name);
+  const unique = table.uniqueKeys.some((each) => sameColumnSet(each, names));
+  if (!unique || nullable.length > 0) {
+    const why = unique
+      ? `may be NULL in ${nullable.join(', ')}`
+      : 'has no valid, unconditional, immediate unique index';
+    lookup.issues.add(codes.KeyNotUnique, path, `key (${names.join(', ')}) of ${nameOf(table)} ${why}`, {
+      help: wayOut,
+    });
+    return undefined;
+  }
+  return columns.map(({ name, ident, type }) => ({ name, ident, type }));
+}
+
+function checkIndexes(entry: PlannedTable, table: CatalogTable, path: PlanPath, lookup: Lookup): void {
+  for (const [index, columns] of Object.entries(entry.indexes)) {
+    columns.forEach((name, i) => {
+      // A missing target is reported as such.
+      if (name !== entry.target.column) lookup.column(table, name, [...path, index, i]);
+    });
+  }
+}
+
+/** Foreign keys the target will get (plan) or has (catalog): a value whose parent is missing would be refused. */
+function compileReferents(
+  entry: PlannedTable,
+  table: CatalogTable,
+  target: CatalogColumn,
+  path: PlanPath,
+  lookup: Lookup,
+  inputs: Inputs,
+): SqlExpression | undefined {
+  const tests = new Set<string>();
+  if (entry.references !== undefined) {
+    const parent = lookup.table(entry.references.table, [...path, 'table']);
+    const [name, second] = parent?.primaryKey ?? [];
+    const key = name === undefined || second !== undefined ? undefined : parent?.columns.get(name);
+    const compares =
+      key !== undefined && comparable(key.type, target.type) && (isBuiltin(key.typeOid) || key.equality !== undefined);
+    if (parent !== undefined && key !== undefined && compares) {
+      inputs.add(parent, key);
+      tests.add(printReferentExists(parent, key, target, []));
+    } else if (parent !== undefined) {
+      const found = key === undefined ? `(${parent.primaryKey.join(', ')})` : `${key.name} of type ${key.type}`;
+      const message = `${formatTableName(entry.references.table)} cannot be referenced by ${JSON.stringify(target.name)} (${target.type}): its primary key is ${found}`;
+      lookup.issues.add(codes.BadReference, path, message, {
+        help: 'say references: none, and declare the foreign key yourself',
+      });
+    }
+  }
+  for (const foreignKey of table.foreignKeys) {
+    const at = foreignKey.columns.indexOf(target.name);
+    const parent = at < 0 ? undefined : lookup.byRelid(foreignKey.toRelid);
+    if (parent === undefined) continue;
+    const pairs = foreignKey.columns.flatMap((name, i) => {
+      const own = table.columns.get(name);
+      const key = parent.columns.get(foreignKey.toColumns[i] ?? '');
+      return own === undefined || key === undefined ? [] : [{ own, key }];
+    });
+    const referent = pairs[at];
+    if (referent === undefined || pairs.length !== foreignKey.columns.length) continue;
+    for (const { own, key } of pairs) {
+      inputs.add(parent, key);
+      if (own !== referent.own) inputs.add(table, own);
+    }
+    tests.add(
+      printReferentExists(
+        parent,
+        referent.key,
+        target,
+        pairs.filter((pair) => pair !== referent),
+      ),
+    );
+  }
+  return tests.size === 0 ? undefined : ([...tests].join(' and ') as SqlExpression);
+}
