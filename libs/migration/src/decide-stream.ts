@@ -64,7 +64,7 @@ export function verification(command: CommandOf<'RecordVerification'>, state: Li
   if (last) {
     if (asked !== null && asked === last.operationId) return already;
     const sameResult = last.mismatches === command.data.mismatches && last.unfillable === command.data.unfillable;
-    const sameBridge = state.bridge === null || last.at > state.bridge.at;
+    const sameBridge = last.afterBridge === (state.bridge !== null);
     if (asked === null && sameResult && sameBridge) return already;
   }
   return yields('VerificationCompleted', command.data, command);

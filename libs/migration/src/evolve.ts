@@ -137,8 +137,10 @@ export function evolve(state: Migration, event: MigrationEvent): Migration {
       return { ...state, pause: 'running', pauseReason: null };
     case 'LimitsChanged':
       return { ...state, limits: event.data.limits };
-    case 'VerificationCompleted':
-      return { ...state, verification: { ...event.data, at, operationId: event.metadata.operationId ?? null } };
+    case 'VerificationCompleted': {
+      const operationId = event.metadata.operationId ?? null;
+      return { ...state, verification: { ...event.data, at, operationId, afterBridge: state.bridge !== null } };
+    }
     case 'BecameReady':
       return { ...state, readyGeneration: event.data.generation };
     case 'CeasedReady':

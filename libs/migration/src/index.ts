@@ -13,4 +13,6 @@ export { evaluateReadiness } from './readiness/readiness.js';
 export type { Readiness } from './readiness/readiness.js';
 export * from './readiness/subject.js';
 export * from './cutover.js';
+export { transitions } from './transitions.js';
+export type { Expected } from './transitions.js';
 export * from './view.js';

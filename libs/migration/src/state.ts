@@ -44,6 +44,13 @@ export interface CutoverFailure {
   readonly message: string;
 }
 
+export interface LastVerification extends EventData<'VerificationCompleted'> {
+  readonly at: string;
+  readonly operationId: string | null;
+  /** Recorded after the bridge was (by order of events, not by clock). */
+  readonly afterBridge: boolean;
+}
+
 /** What every phase after `none` knows. */
 export interface MigrationBase {
   readonly phaseSince: string;
@@ -70,8 +77,7 @@ export interface MigrationBase {
   readonly sweep: EventData<'SweepStarted'> | null;
   readonly sweepResult: EventData<'SweepCompleted'> | null;
   readonly bridge: EventData<'Bridged'> | null;
-  readonly verification:
-    (EventData<'VerificationCompleted'> & { readonly at: string; readonly operationId: string | null }) | null;
+  readonly verification: LastVerification | null;
   readonly fence: EventData<'FenceReached'> | null;
   /** Generation at which it last became ready; null while it is not. */
   readonly readyGeneration: string | null;
