@@ -1,0 +1,210 @@
+import { LogicalReplicationService } from 'pg-logical-replication';
+import { parseLsn, parseDurationMs, xid8, type Lsn, type Xid8 } from '@highwater/kernel';
+import { connectionConfig } from '../session/database.js';
+import { sessionSettings, type DatabaseSettings } from '../session/settings.js';
+import { TextPgoutput, type ReplicationMessage, type SimpleQuery } from './messages.js';
+import { statusMessage } from './status-message.js';
+
+/** The server we are connected to; read on the replication connection itself, before streaming. */
+export interface ReplicationServer {
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  /** A recent xid of this server, the reference that widens the protocol's 32-bit xids. */
+  readonly xidReference: Xid8;
+}
+
+export interface SlotReaderHandlers {
+  /** Before streaming; throw to refuse this server. */
+  onServer(server: ReplicationServer): void;
+  /** Streaming has begun: the slot is ours. */
+  onStreaming(): void;
+  onMessage(message: ReplicationMessage): void;
+  /** The server has sent everything below `walEnd`. */
+  onKeepalive(walEnd: Lsn): void;
+  /** The position to report now: the last one that may be acknowledged, never one that was only received. */
+  acknowledged(): Lsn;
+}
+
+/** Never silent for longer, whatever the server's patience is. */
+const statusIntervalMsMax = 10_000;
+
+/** A server that answers nothing for so long is gone: each of our status messages asks it for a reply. */
+const silenceMsMin = 30_000;
+
+/** Settings that decide how key values are written as text; a role's own defaults must not. */
+const textSettings = [
+  'search_path',
+  'DateStyle',
+  'IntervalStyle',
+  'TimeZone',
+  'extra_float_digits',
+  'bytea_output',
+] as const;
+
+/**
+ * One life of one replication connection: made, run once, thrown away (re-subscribing the same object would start at the received
+ * position instead of the acknowledged one).
+ *
+ *   run ──connect, settings, IDENTIFY_SYSTEM──▶ START_REPLICATION from 0/0 (= the slot's confirmed position) ──▶ streaming
+ *   any arrow ──error or close()──▶ ended: `run` settles, the socket is gone, no timer is left
+ *
+ * Durable: nothing. A crash anywhere makes the server send again everything after the last status message.
+ */
+export class SlotReader extends LogicalReplicationService {
+  private timer: ReturnType<typeof setInterval> | undefined;
+  private failure: Error | undefined;
+  private ended = false;
+  private streaming = false;
+  private intervalMs = statusIntervalMsMax;
+  private silenceMsMax = silenceMsMin;
+  private heardAt = 0;
+  private paused = false;
+
+  constructor(
+    settings: DatabaseSettings,
+    private readonly slot: string,
+    private readonly publication: string,
+    private readonly handlers: SlotReaderHandlers,
+  ) {
+    // timeoutSeconds 0: with any other value the library acknowledges what it received, even with auto off
+    super(
+      { ...connectionConfig(settings, 'stream'), connectionTimeoutMillis: 10_000, keepAliveInitialDelayMillis: 10_000 },
+      { acknowledge: { auto: false, timeoutSeconds: 0 } },
+    );
+  }
+
+  /** Streams until `close` (resolves) or an error (rejects with the driver's own error: callers decide on its SQLSTATE). */
+  async run(): Promise<void> {
+    this.on('error', (error) => this.fail(error));
+    this.on('data', (_lsn, message) => this.guarded(() => this.deliver(message as ReplicationMessage)));
+    this.on('heartbeat', (lsn, _at, replyRequested) =>
+      this.guarded(() => {
+        this.heardAt = performance.now();
+        this.handlers.onKeepalive(parseLsn(lsn));
+        if (replyRequested) this.report();
+      }),
+    );
+    this.on('start', () =>
+      this.guarded(() => {
+        this.streaming = true;
+        this.handlers.onStreaming();
+        this.heardAt = performance.now();
+        this.timer = setInterval(() => this.guarded(() => this.tick()), this.intervalMs);
+        this.report();
+      }),
+    );
+    const plugin = new TextPgoutput(this.publication, (query) => this.prepare(query));
+    try {
+      await this.subscribe(plugin, this.slot, '0/0');
+    } catch (error) {
+      throw this.failure ?? error;
+    } finally {
+      await this.close();
+    }
+    if (this.failure) throw this.failure;
+  }
+
+  /** Tells the server our acknowledged position now. */
+  report(replyWanted = false): void {
+    if (!this.streaming || this.ended) return;
+    this.internals()._connection?.sendCopyFromChunk(
+      statusMessage(this.handlers.acknowledged(), Date.now(), replyWanted),
+    );
+  }
+
+  /** Backpressure: stop and go on reading the socket. The server waits; our status messages keep the connection alive. */
+  pause(): void {
+    this.paused = true;
+    this.internals()._connection?.stream.pause();
+  }
+  resume(): void {
+    this.paused = false;
+    this.heardAt = performance.now();
+    this.internals()._connection?.stream.resume();
+  }
+
+  /** Ends the connection; harmless when it has ended. */
+  async close(): Promise<void> {
+    if (this.ended) return;
+    this.ended = true;
+    if (this.timer) clearInterval(this.timer);
+    const { _connection: connection, _client: client } = this.internals();
+    connection?.stream.destroy(); // a graceful end would wait behind what the server still has to send
+    await this.stop().catch(() => undefined);
+    client?.on('error', () => undefined); // whatever the dying socket still reports
+  }
+
+  /** The library's timer path calls this with a received position; the only status messages are ours. */
+  override acknowledge(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  private async prepare(query: SimpleQuery): Promise<void> {
+    await query(textSettings.map((name) => `set ${name} = ${textSetting(name)}`).join('; '));
+    const system = (await query('IDENTIFY_SYSTEM'))[0];
+    const facts = (
+      await query(
+        `select pg_snapshot_xmax(pg_current_snapshot())::text as xid, current_setting('wal_sender_timeout') as patience`,
+      )
+    )[0];
+    if (!system || !facts) throw new Error('the server did not answer IDENTIFY_SYSTEM');
+    const patienceMs = parseDurationMs((facts['patience'] ?? '0').replace(/min$/, 'm')) ?? 0; // 0: never times out
+    this.intervalMs =
+      patienceMs > 0 ? Math.min(statusIntervalMsMax, Math.max(100, patienceMs / 3)) : statusIntervalMsMax;
+    // a server that decodes without output looks at our messages only after half its own patience
+    this.silenceMsMax = Math.max(silenceMsMin, 1.5 * patienceMs);
+    this.handlers.onServer({
+      systemIdentifier: String(system['systemid']),
+      timeline: Number(system['timeline']),
+      xidReference: xid8(BigInt(String(facts['xid']))),
+    });
+  }
+
+  /** Our own clock: a server that is being paused by us or is decoding still hears us, and one that fell silent is given up. */
+  private tick(): void {
+    const silentMs = performance.now() - this.heardAt;
+    if (!this.paused && silentMs > this.silenceMsMax)
+      throw new Error(`connection terminated: the server was silent for ${Math.round(silentMs / 1_000)} s`);
+    this.report(true);
+  }
+
+  private deliver(message: ReplicationMessage): void {
+    if (this.ended) return; // bytes of a chunk that was being read when we gave up
+    this.heardAt = performance.now();
+    if (message.kind === 'unreadable') throw message.error;
+    this.handlers.onMessage(message);
+  }
+
+  /** A listener that throws would become an uncaught exception of the process. */
+  private guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+    void this.close();
+  }
+
+  /** The library keeps its connection private and offers neither an exact status message nor backpressure. Version pinned: 2.5.0. */
+  private internals(): LibraryInternals {
+    return this as unknown as LibraryInternals;
+  }
+}
+
+interface LibraryInternals {
+  readonly _connection: {
+    readonly stream: { pause(): void; resume(): void; destroy(): void };
+    sendCopyFromChunk(chunk: Buffer): void;
+  } | null;
+  readonly _client: { on(event: 'error', listener: () => void): void } | null;
+}
+
+/** `search_path` takes a list, the others one quoted text. */
+const textSetting = (name: (typeof textSettings)[number]): string => {
+  const value = sessionSettings[name] ?? '';
+  return name === 'search_path' ? value : `'${value}'`;
+};
