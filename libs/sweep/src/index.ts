@@ -1,1 +1,7 @@
-export {};
+export * from './backoff.js';
+export * from './chunk-size.js';
+export * from './progress.js';
+export * from './ranges.js';
+export * from './status-line.js';
+export * from './throttle.js';
+export * from './vacuum-pacing.js';
