@@ -1,0 +1,42 @@
+import type { Client } from '../session/database.js';
+import type { Grantee } from './required-privileges.js';
+
+/** What each access role may do with our own tables. `event` is append-only for everyone, `ddl` owns the schema. */
+const tableGrants: readonly { readonly to: readonly Grantee[]; readonly privileges: string; readonly tables: readonly string[] }[] = [
+  { to: ['state'], privileges: 'select, insert', tables: ['event', 'schema_version'] },
+  { to: ['state'], privileges: 'select, update', tables: ['event_head'] },
+  {
+    to: ['state'],
+    privileges: 'select, insert, update, delete',
+    tables: ['command', 'publisher_checkpoint', 'migration', 'gate', 'operation', 'sweep_range', 'fill_tally', 'unfillable_row', 'fence', 'fence_arrival', 'bridge_use', 'ddl_step', 'mismatch'],
+  },
+  // rows and progress are one commit, so the role that fills also writes progress
+  {
+    to: ['fill'],
+    privileges: 'select, insert, update, delete',
+    tables: ['sweep_range', 'fill_tally', 'unfillable_row', 'fence_arrival', 'bridge_use', 'mismatch'],
+  },
+  { to: ['fill'], privileges: 'select', tables: ['migration', 'gate', 'fence', 'schema_version'] },
+  // the relay counts who used the bridge before it acknowledges
+  { to: ['stream'], privileges: 'select, insert, update', tables: ['bridge_use'] },
+  { to: ['stream'], privileges: 'select', tables: ['migration', 'fence', 'schema_version'] },
+];
+
+/** One text of GRANT statements; roles that are one and the same as the owner are left out. */
+export async function schemaGrants(client: Client, roles: Readonly<Record<Grantee, string>>): Promise<string> {
+  const { rows } = await client.query<{ name: string; ident: string }>(
+    `select r.rolname::text as name, format('%I', r.rolname) as ident from pg_roles r
+       join pg_namespace n on n.nspname = 'highwater' where r.rolname = any($1::text[]) and r.oid <> n.nspowner`,
+    [Object.values(roles)],
+  );
+  const ident = new Map(rows.map((r) => [r.name, r.ident]));
+  const to = (grantees: readonly Grantee[]): string =>
+    [...new Set(grantees.flatMap((g) => ident.get(roles[g]) ?? []))].join(', ');
+  const everyone = to(['stream', 'fill', 'state']);
+  const statements = everyone === '' ? [] : [`grant usage on schema highwater to ${everyone}`];
+  for (const grant of tableGrants) {
+    const names = to(grant.to);
+    if (names !== '') statements.push(`grant ${grant.privileges} on ${grant.tables.map((t) => `highwater.${t}`).join(', ')} to ${names}`);
+  }
+  return statements.map((s) => `${s};`).join('\n');
+}
