@@ -26,7 +26,9 @@ export function broken(command: CommandOf<'RecordStreamBroken'>, state: LiveMigr
 }
 
 export function startSweep(command: CommandOf<'StartSweep'>, state: LiveMigration): Decision {
-  if (command.data.epoch !== state.epoch) return refuse('Stale', { expected: state.epoch, found: command.data.epoch });
+  // A plan without a stream has one epoch, and its sweep opens it.
+  const expected = state.streamPlanned ? state.epoch : 1;
+  if (command.data.epoch !== expected) return refuse('Stale', { expected, found: command.data.epoch });
   // Upper bounds are read only after the slot returned: a sweep never starts without the stream that the plan asks for.
   const mayStart = state.streamPlanned
     ? state.phase === 'streaming' && state.stream === 'open'

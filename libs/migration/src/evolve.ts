@@ -124,7 +124,7 @@ export function evolve(state: Migration, event: MigrationEvent): Migration {
         fence: null,
       };
     case 'SweepStarted':
-      return enter(state, 'sweeping', at, { sweep: event.data, sweepResult: null });
+      return enter(state, 'sweeping', at, { epoch: event.data.epoch, sweep: event.data, sweepResult: null });
     case 'SweepCompleted':
       return enter(state, state.bridge ? 'bridged' : 'swept', at, { sweepResult: event.data });
     case 'Bridged':

@@ -68,7 +68,7 @@ export interface MigrationBase {
   readonly addedColumns: readonly TargetName[];
   readonly pause: 'running' | 'paused' | 'halted';
   readonly pauseReason: string | null;
-  /** 0 until the first stream; also the epoch of a plan without a stream. */
+  /** 0 until the first stream; a plan without a stream has epoch 1 from its sweep on. */
   readonly epoch: number;
   readonly stream: 'none' | 'open' | 'broken';
   /** The latest stream's objects, broken or not. */
