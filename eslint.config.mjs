@@ -52,7 +52,7 @@ export default tseslint.config(
         ...Object.entries(drivers)
           .filter(([owner]) => owner !== lib)
           .flatMap(([, names]) => names)
-          .filter((name) => !drivers[lib].includes(name)),
+          .filter((name, index, all) => !drivers[lib].includes(name) && all.indexOf(name) === index),
       ],
       'I/O libs do not import each other (telemetry excepted), and each owns its driver',
     ),
