@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import { compilePlan, type Catalog, type CompiledDerivation } from '@highwater/derivation';
+import { HighwaterError, type MigrationId } from '@highwater/kernel';
+import { formatIssue, parsePlan, type ParsedPlan, type Plan, type PlanIssue } from '@highwater/plan';
+import { readCatalogForPlan, readTableNames, type Access, type FillTarget } from '@highwater/target-db';
+
+export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** 8 hex digits that name the temporary objects of a migration: of its id, so that a crash before the first event finds them again. */
+export const shortOf = (migrationId: string): string => sha256(`highwater/${migrationId}`).slice(0, 8);
+
+export interface ResolvedPlan {
+  readonly parsed: ParsedPlan;
+  readonly plan: Plan;
+  readonly catalog: Catalog;
+  readonly derivations: readonly CompiledDerivation[];
+  readonly targets: readonly FillTarget[];
+}
+
+/** A plan that cannot be carried out, with the place of each finding; what the API and the CLI show. */
+export class PlanRejected extends HighwaterError {
+  constructor(
+    readonly issues: readonly PlanIssue[],
+    readonly source: string,
+  ) {
+    const first = issues[0];
+    super(
+      first?.code ?? 'HW1001',
+      'never',
+      first ? `plan refused at ${first.line}:${first.column}: ${first.message}` : 'plan refused',
+      { issues: issues.length },
+      first?.help,
+    );
+  }
+
+  /** Every finding with excerpt and caret, as a terminal shows it. */
+  text(file: string): string {
+    return this.issues.map((issue) => formatIssue(issue, this.source, file)).join('\n');
+  }
+}
+
+/** Reads a plan without a database. Throws PlanRejected. */
+export function readPlan(source: string): { parsed: ParsedPlan; warnings: readonly PlanIssue[] } {
+  const read = parsePlan(source, sha256);
+  if ('issues' in read) throw new PlanRejected(read.issues, source);
+  return { parsed: read.plan, warnings: read.warnings };
+}
+
+/** Resolves a plan against the catalog as it is now and compiles its rules. Throws PlanRejected. */
+export async function resolvePlan(access: Access, source: string): Promise<ResolvedPlan> {
+  const read = parsePlan(source, sha256);
+  if ('issues' in read) throw new PlanRejected(read.issues, source);
+  const { plan } = read.plan;
+  const catalog = await readCatalogForPlan(access, plan);
+  const compiled = compilePlan(plan, catalog, { tableNames: await readTableNames(access) });
+  if ('issues' in compiled) {
+    throw new PlanRejected(
+      compiled.issues.map((issue) => read.positions.issueAt(issue.path, issue)),
+      source,
+    );
+  }
+  const short = shortOf(plan.migration);
+  return {
+    parsed: read.plan,
+    plan,
+    catalog,
+    derivations: compiled.derivations,
+    targets: compiled.derivations.map((derivation, targetNo) => ({
+      migrationId: plan.migration as MigrationId,
+      short,
+      targetNo,
+      derivation,
+    })),
+  };
+}
