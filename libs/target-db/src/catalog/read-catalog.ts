@@ -36,12 +36,26 @@ with recursive wanted (relid) as (
     from pg_index i
    where i.indrelid in (select relid from wanted)
      and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
+), equality as materialized ( /* how types that are not built in compare: their (or their base type's) default btree operator class */
+  select t.oid as type, format('OPERATOR(%I.%s)', opn.nspname, op.oprname) as operator
+    from pg_type t
+    join pg_type b on b.oid = case t.typtype when 'd' then t.typbasetype else t.oid end
+    join pg_opclass oc on oc.opcmethod = (select am.oid from pg_am am where am.amname = 'btree') and oc.opcdefault
+     and oc.opcintype = case when b.typtype = 'e' then 'anyenum'::regtype when b.oid = 'varchar'::regtype then 'text'::regtype else b.oid end
+    join pg_amop ao on ao.amopfamily = oc.opcfamily and ao.amopstrategy = 3 and ao.amoplefttype = oc.opcintype and ao.amoprighttype = oc.opcintype
+    join pg_operator op on op.oid = ao.amopopr
+    join pg_namespace opn on opn.oid = op.oprnamespace
+   where t.oid >= 16384
+     and t.oid in (select a.atttypid from pg_attribute a where a.attrelid in (select relid from wanted) and not a.attisdropped)
 )
 select c.oid::int8::float8 as relid, n.nspname as schema, c.relname as name, format('%I.%I', n.nspname, c.relname) as ident, c.relkind as kind,
-       (select coalesce(json_agg(json_build_object(
+       (select coalesce(json_agg(json_strip_nulls(json_build_object(
                  'attnum', a.attnum, 'name', a.attname, 'ident', format('%I', a.attname),
                  'type', format_type(a.atttypid, a.atttypmod), 'typeOid', a.atttypid::int8, 'notNull', a.attnotnull,
-                 'generated', a.attgenerated <> '' or a.attidentity = 'a') order by a.attnum), '[]')
+                 'generated', a.attgenerated <> '' or a.attidentity = 'a',
+                 'collation', (select format('%I.%I', cn.nspname, co.collname) from pg_collation co
+                                 join pg_namespace cn on cn.oid = co.collnamespace where co.oid = a.attcollation),
+                 'equality', (select e.operator from equality e where e.type = a.atttypid))) order by a.attnum), '[]')
           from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
        coalesce((select k.names from keys k where k.indrelid = c.oid and k.indisprimary), '[]') as primary_key,
        coalesce((select json_agg(k.names) from keys k where k.indrelid = c.oid), '[]') as unique_keys,

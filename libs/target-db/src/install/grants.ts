@@ -15,7 +15,10 @@ export interface GrantsRequest {
  */
 export async function printGrants(access: Access, request: GrantsRequest): Promise<string> {
   const roles = rolesWithPrefix(request.rolePrefix);
-  const owners = await readOwners(access, request.derivations.map((d) => d.table.relid));
+  const owners = await readOwners(
+    access,
+    request.derivations.map((d) => d.table.relid),
+  );
   const checked = await checkPrivileges(access, requiredPrivileges(request.derivations, owners), roles);
   const [names] = await access.query<{ database: string; q: Record<string, string>; rls: string[] }>(
     'reading names for the grants',
@@ -23,7 +26,11 @@ export async function printGrants(access: Access, request: GrantsRequest): Promi
             (select json_object_agg(k, format('%I', v)) from unnest($1::text[], $2::text[]) as r (k, v)) as q,
             coalesce((select array_agg(format('%I.%I', n.nspname, c.relname)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
                where c.oid = any($3::oid[]) and c.relrowsecurity), '{}') as rls`,
-    [Object.keys(roles), Object.values(roles), request.derivations.flatMap((d) => [d.table.relid, ...d.inputs.map((i) => i.relid)])],
+    [
+      Object.keys(roles),
+      Object.values(roles),
+      request.derivations.flatMap((d) => [d.table.relid, ...d.inputs.map((i) => i.relid)]),
+    ],
   );
   if (!names) throw new Error('invariant broken: one row of names');
   const { q, database } = names;

@@ -15,7 +15,9 @@ const installLock = [0x68777472, 0] as const;
  * Installs or upgrades schema `highwater`, as the ddl access. One transaction behind an advisory lock: of two installers the
  * second finds the first one's version row. Grants to the other access roles are repeated each time, so that a new role gets them.
  */
-export async function installSchema(database: Database): Promise<{ readonly version: number; readonly applied: readonly number[] }> {
+export async function installSchema(
+  database: Database,
+): Promise<{ readonly version: number; readonly applied: readonly number[] }> {
   const files = await numberedFiles();
   const roles = await rolesOf(database);
   const newest = files.at(-1)?.version ?? 0;

@@ -19,13 +19,17 @@ export interface RequiredPrivilege {
  * out: expand adds the column and grants it. `ctid` and `tableoid` need a grant of their own once privileges are per column;
  * the fill transaction updates exactly the row versions it locked.
  */
-export function requiredPrivileges(derivations: readonly CompiledDerivation[], owners: ReadonlyMap<number, string>): RequiredPrivilege[] {
+export function requiredPrivileges(
+  derivations: readonly CompiledDerivation[],
+  owners: ReadonlyMap<number, string>,
+): RequiredPrivilege[] {
   const needed = new Map<string, RequiredPrivilege>();
   const need = (p: RequiredPrivilege): void => void needed.set(JSON.stringify(p), p);
   const column = (grantee: Grantee, relid: number, privilege: 'SELECT' | 'UPDATE' | 'REFERENCES', name: string): void =>
     need({ grantee, kind: 'column', relid, name, privilege });
   const schema = (name: string): void => {
-    for (const grantee of ['fill', 'ddl', 'bridge'] as const) need({ grantee, kind: 'schema', relid: 0, name, privilege: 'USAGE' });
+    for (const grantee of ['fill', 'ddl', 'bridge'] as const)
+      need({ grantee, kind: 'schema', relid: 0, name, privilege: 'USAGE' });
   };
   need({ grantee: 'ddl', kind: 'database', relid: 0, name: '', privilege: 'CREATE' });
   need({ grantee: 'ddl', kind: 'member', relid: 0, name: 'bridge', privilege: 'MEMBER' });
@@ -42,7 +46,6 @@ export function requiredPrivileges(derivations: readonly CompiledDerivation[], o
     }
     for (const input of d.inputs)
       for (const name of input.columns) {
-        if (input.relid === relid && !d.table.columns.has(name)) continue;
         column('fill', input.relid, 'SELECT', name);
         column('bridge', input.relid, 'SELECT', name);
       }
@@ -66,6 +69,8 @@ export function checkPrivileges(
     'checking privileges',
     `select w.grantee, w.kind, w.relid::int8::float8 as relid, w.name, w.privilege,
             case when r.oid is null then false
+                 /* a column that expand is going to add is granted there */
+                 when w.kind = 'column' and not exists (select from pg_attribute a where a.attrelid = w.relid and a.attname = w.name and not a.attisdropped) then true
                  when w.kind = 'column' then has_column_privilege(r.oid, w.relid, w.name, w.privilege)
                  when w.kind = 'schema' then has_schema_privilege(r.oid, w.name, w.privilege)
                  when w.kind = 'database' then has_database_privilege(r.oid, current_database(), w.privilege)

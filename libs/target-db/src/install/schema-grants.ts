@@ -2,13 +2,31 @@ import type { Client } from '../session/database.js';
 import type { Grantee } from './required-privileges.js';
 
 /** What each access role may do with our own tables. `event` is append-only for everyone, `ddl` owns the schema. */
-const tableGrants: readonly { readonly to: readonly Grantee[]; readonly privileges: string; readonly tables: readonly string[] }[] = [
+const tableGrants: readonly {
+  readonly to: readonly Grantee[];
+  readonly privileges: string;
+  readonly tables: readonly string[];
+}[] = [
   { to: ['state'], privileges: 'select, insert', tables: ['event', 'schema_version'] },
   { to: ['state'], privileges: 'select, update', tables: ['event_head'] },
   {
     to: ['state'],
     privileges: 'select, insert, update, delete',
-    tables: ['command', 'publisher_checkpoint', 'migration', 'gate', 'operation', 'sweep_range', 'fill_tally', 'unfillable_row', 'fence', 'fence_arrival', 'bridge_use', 'ddl_step', 'mismatch'],
+    tables: [
+      'command',
+      'publisher_checkpoint',
+      'migration',
+      'gate',
+      'operation',
+      'sweep_range',
+      'fill_tally',
+      'unfillable_row',
+      'fence',
+      'fence_arrival',
+      'bridge_use',
+      'ddl_step',
+      'mismatch',
+    ],
   },
   // rows and progress are one commit, so the role that fills also writes progress
   {
@@ -36,7 +54,10 @@ export async function schemaGrants(client: Client, roles: Readonly<Record<Grante
   const statements = everyone === '' ? [] : [`grant usage on schema highwater to ${everyone}`];
   for (const grant of tableGrants) {
     const names = to(grant.to);
-    if (names !== '') statements.push(`grant ${grant.privileges} on ${grant.tables.map((t) => `highwater.${t}`).join(', ')} to ${names}`);
+    if (names !== '')
+      statements.push(
+        `grant ${grant.privileges} on ${grant.tables.map((t) => `highwater.${t}`).join(', ')} to ${names}`,
+      );
   }
   return statements.map((s) => `${s};`).join('\n');
 }

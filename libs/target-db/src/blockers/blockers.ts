@@ -1,0 +1,68 @@
+import type { Access } from '../session/database.js';
+
+/** A session or prepared transaction that holds, or waits for, a lock on a table. Never carries query text: literals are row data. */
+export interface LockBlocker {
+  /** Null for a prepared transaction: it has no process. */
+  readonly pid: number | null;
+  readonly applicationName: string;
+  readonly userName: string;
+  readonly kind: 'session' | 'prepared' | 'autovacuum';
+  /** An autovacuum to prevent wraparound: never cancelled for us. */
+  readonly wraparound: boolean;
+  readonly gid: string | null;
+  /** Start of its transaction, ISO 8601; now when unknown. */
+  readonly since: string;
+  readonly ageMs: number | null;
+  readonly state: string | null;
+  readonly table: string;
+  readonly mode: string;
+  readonly granted: boolean;
+}
+
+/**
+ * Who holds or waits for locks on the tables, their partitions included, strongest first. Our own sessions are left out, they are
+ * ours to bound. `minimumAgeMs` hides the short transactions of ordinary work.
+ */
+export async function readBlockers(
+  state: Access,
+  relids: readonly number[],
+  options: { readonly minimumAgeMs?: number; readonly blockingPid?: number } = {},
+): Promise<LockBlocker[]> {
+  return state.query<LockBlocker & Record<string, unknown>>(
+    'reading lock holders',
+    `with member as (
+       select distinct m.relid from unnest($1::oid[]) as w (relid)
+        cross join lateral (select w.relid union select p.relid from pg_partition_tree(w.relid) p) m
+     )
+     select l.pid, coalesce(a.application_name, '') as "applicationName", coalesce(a.usename::text, p.owner::text, '') as "userName",
+            case when p.gid is not null then 'prepared'
+                 when a.backend_type = 'autovacuum worker' then 'autovacuum' else 'session' end as kind,
+            coalesce(a.backend_type = 'autovacuum worker' and a.query like '%(to prevent wraparound)%', false) as wraparound,
+            p.gid, to_char(coalesce(p.prepared, a.xact_start, clock_timestamp()) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as since,
+            (extract(epoch from clock_timestamp() - coalesce(p.prepared, a.xact_start)) * 1000)::float8 as "ageMs", a.state,
+            format('%I.%I', n.nspname, c.relname) as "table", l.mode, l.granted
+       from pg_locks l
+       join member on member.relid = l.relation
+       join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
+       left join pg_stat_activity a on a.pid = l.pid
+       left join pg_prepared_xacts p on l.pid is null and l.virtualtransaction = '-1/' || p.transaction::text
+      where l.locktype = 'relation' and l.database = (select oid from pg_database where datname = current_database())
+        and coalesce(a.application_name, '') not like 'highwater/%' and l.pid is distinct from pg_backend_pid()
+        and ($3::int is null or l.pid is null or l.pid = any(pg_blocking_pids($3::int)))
+        and (extract(epoch from clock_timestamp() - coalesce(p.prepared, a.xact_start, clock_timestamp())) * 1000 >= $2::float8)
+      order by l.granted desc, coalesce(p.prepared, a.xact_start) limit 50`,
+    [relids, options.minimumAgeMs ?? 0, options.blockingPid ?? null],
+  );
+}
+
+/** `pid 4711 "pg_dump" (alice) holds AccessShareLock on public."Activity" for 3.2 s, idle in transaction`. */
+export function describeBlocker(b: LockBlocker): string {
+  const who =
+    b.kind === 'prepared'
+      ? `prepared transaction "${b.gid}" (${b.userName})`
+      : b.kind === 'session'
+        ? `pid ${b.pid} "${b.applicationName}" (${b.userName})`
+        : `pid ${b.pid} autovacuum${b.wraparound ? ' (to prevent wraparound, never cancelled for us)' : ''}`;
+  const age = b.ageMs === null ? '' : ` for ${(b.ageMs / 1000).toFixed(1)} s`;
+  return `${who} ${b.granted ? 'holds' : 'waits for'} ${b.mode} on ${b.table}${age}${b.state ? `, ${b.state}` : ''}`;
+}
