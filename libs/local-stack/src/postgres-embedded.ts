@@ -7,7 +7,7 @@ import { Guard, whyNotReady } from './guard.js';
 import { freePort, temporaryFolder, unprivilegedAccount } from './place.js';
 import { postgresBinaries } from './postgres-binaries.js';
 import type { PostgresBinaries } from './postgres-binaries.js';
-import { databaseUrl, once } from './postgres.js';
+import { databaseUrl, once } from './postgres-query.js';
 import type { PostgresOptions, PostgresServer } from './postgres.js';
 
 /** What the product's preflight wants of a server, and room for several migrations at once. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { HighwaterError, messageOf } from '@highwater/kernel';
 import { codes } from './codes.js';
-import { databaseUrl, once } from './postgres.js';
+import { databaseUrl, once } from './postgres-query.js';
 import type { PostgresServer } from './postgres.js';
 
 /** The server of `HIGHWATER_DATABASE_URL`: we create databases of our own there, drop those, and touch nothing else. */

@@ -1,4 +1,3 @@
-import pg from 'pg';
 import { embeddedPostgres } from './postgres-embedded.js';
 import { givenPostgres } from './postgres-given.js';
 
@@ -42,22 +41,3 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const given = process.env['HIGHWATER_DATABASE_URL'];
   return given ? await givenPostgres(given) : await embeddedPostgres(options);
 }
-
-/** One statement (or several without parameters) on a connection of its own. */
-export async function once(url: string, text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: url, application_name: 'highwater local-stack' });
-  client.on('error', () => undefined); // a server going down is reported by the query, or does not matter any more
-  await client.connect();
-  try {
-    const result = await client.query<Record<string, unknown>>(text, values);
-    return result.rows ?? [];
-  } finally {
-    await client.end().catch(() => undefined);
-  }
-}
-
-export const databaseUrl = (url: string, database: string): string => {
-  const changed = new URL(url);
-  changed.pathname = `/${encodeURIComponent(database)}`;
-  return changed.href;
-};
