@@ -34,7 +34,17 @@ const expectedAt: Readonly<Record<string, string>> = {
 /** Turns what the schema found into issues with a place, an expectation and a suggestion. */
 export function placeSchemaIssues(issues: readonly Issue[], data: unknown, positions: PlanPositions): PlanIssue[] {
   const flat = issues.flatMap((issue) => flatten(issue, [], data));
-  return flat.flatMap(({ issue, path }) => describe(issue, path, data, positions));
+  const meant = new Set(flat.flatMap(({ issue, path }) => keysMeant(issue, path)));
+  // `rul:` is one mistake: an unknown key, not a missing one as well.
+  return flat
+    .filter(({ path }) => valueAt(data, path) !== undefined || !meant.has(formatPath(path)))
+    .flatMap(({ issue, path }) => describe(issue, path, data, positions));
+}
+
+function keysMeant(issue: Issue, path: PlanPath): string[] {
+  if (issue.code !== 'unrecognized_keys') return [];
+  const near = issue.keys.map((key) => suggest(key, knownKeys[placeName(path)] ?? []));
+  return near.flatMap((key) => (key === undefined ? [] : [formatPath([...path, key])]));
 }
 
 interface Placed {
