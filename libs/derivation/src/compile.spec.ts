@@ -130,6 +130,15 @@ describe('what is not there', () => {
     );
   });
 
+  it('suggests tables that the catalog was not read for', () => {
+    const of = plan('tables: [ { table: Gruop, target: { column: w, type: text }, rule: src } ]');
+    const result = compilePlan(of, { tables: [] }, { tableNames: ['Group', 'app.Other'] });
+    expect('issues' in result && [result.issues[0]?.notes, result.issues[0]?.help]).toEqual([
+      ['tables visible to this session: Group, app.Other'],
+      'did you mean "Group"? Names are case-sensitive here.',
+    ]);
+  });
+
   it('refuses a missing target unless the plan adds it, and then lets other rules read it', () => {
     const rules = `[ { table: p, rule: src }, { table: c, rule: { via: p, then: w } } ]`;
     const catalog = {

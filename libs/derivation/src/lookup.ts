@@ -22,6 +22,7 @@ export class Lookup {
     readonly plan: Plan,
     readonly catalog: Catalog,
     readonly issues: Issues,
+    private readonly tableNames: readonly string[] = [],
   ) {
     this.#byRelid = new Map(catalog.tables.map((table) => [table.relid, table]));
     for (const entry of plan.tables) {
@@ -55,11 +56,11 @@ export class Lookup {
 
   #tableMissing(name: TableName, path: PlanPath): void {
     const message = `table ${JSON.stringify(formatTableName(name))} does not exist in schema ${schemaOf(name)}, or is not visible to this session`;
-    const elsewhere = this.catalog.tables.find((table) => table.name === name.name);
-    const inSchema = this.catalog.tables.filter((table) => table.schema === schemaOf(name)).map((table) => table.name);
-    const near = elsewhere === undefined ? suggest(name.name, inSchema) : nameOf(elsewhere);
+    const read = this.catalog.tables.map((table) => (table.schema === 'public' ? table.name : nameOf(table)));
+    const known = [...new Set([...this.tableNames, ...read])].sort();
+    const near = known.find((each) => each.endsWith(`.${name.name}`)) ?? suggest(formatTableName(name), known);
     this.issues.add(derivationCodes.TableMissing, path, message, {
-      notes: [`schema ${schemaOf(name)} has: ${listNames(inSchema)}`],
+      notes: [`tables visible to this session: ${listNames(known)}`],
       ...(near === undefined ? {} : { help: `did you mean ${JSON.stringify(near)}? Names are case-sensitive here.` }),
     });
   }
