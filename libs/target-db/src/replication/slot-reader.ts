@@ -86,6 +86,7 @@ export class SlotReader extends LogicalReplicationService {
     );
     this.on('start', () =>
       this.guarded(() => {
+        if (this.ended) return void this.close(); // closed while the connection was being made
         this.streaming = true;
         this.handlers.onStreaming();
         this.heardAt = performance.now();
@@ -123,15 +124,15 @@ export class SlotReader extends LogicalReplicationService {
     this.internals()._connection?.stream.resume();
   }
 
-  /** Ends the connection; harmless when it has ended. */
+  /** Ends the connection, also one that is still being made; harmless when it has ended. */
   async close(): Promise<void> {
-    if (this.ended) return;
     this.ended = true;
     if (this.timer) clearInterval(this.timer);
     const { _connection: connection, _client: client } = this.internals();
+    client?.on('error', () => undefined); // the library takes its listener off; an unheard error would end the process
     connection?.stream.destroy(); // a graceful end would wait behind what the server still has to send
     await this.stop().catch(() => undefined);
-    client?.on('error', () => undefined); // whatever the dying socket still reports
+    client?.on('error', () => undefined);
   }
 
   /** The library's timer path calls this with a received position; the only status messages are ours. */
@@ -147,6 +148,7 @@ export class SlotReader extends LogicalReplicationService {
         `select pg_snapshot_xmax(pg_current_snapshot())::text as xid, current_setting('wal_sender_timeout') as patience`,
       )
     )[0];
+    if (this.ended) throw new Error('connection terminated: closed before streaming');
     if (!system || !facts) throw new Error('the server did not answer IDENTIFY_SYSTEM');
     const patienceMs = parseDurationMs((facts['patience'] ?? '0').replace(/min$/, 'm')) ?? 0; // 0: never times out
     this.intervalMs =

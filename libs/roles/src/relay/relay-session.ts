@@ -1,0 +1,270 @@
+import { zeroLsn, type Lsn, type MigrationId } from '@highwater/kernel';
+import {
+  ContiguousAck,
+  inFlightLimits,
+  intakeVerdict,
+  streamDifference,
+  type BrokenStream,
+  type InFlightLimits,
+  type StreamInfo,
+} from '@highwater/change-stream';
+import { HintProducer, TopicInspector, type KafkaSettings } from '@highwater/messaging';
+import {
+  bridgePrefix,
+  classifyReplicationFailure,
+  fencePrefix,
+  parseBridgedStatement,
+  publicationFacts,
+  SlotReader,
+  type Database,
+  type FillTarget,
+  type ReplicationMessage,
+  type ReplicationServer,
+} from '@highwater/target-db';
+import { BridgeCounter } from './bridge-counter.js';
+import { HintMaker } from './hint-maker.js';
+import { HintOutbox } from './hint-outbox.js';
+
+export interface RelayLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface RelaySessionOptions {
+  readonly database: Database;
+  readonly kafka: KafkaSettings;
+  readonly migrationId: MigrationId;
+  readonly short: string;
+  readonly stream: StreamInfo;
+  readonly targets: readonly FillTarget[];
+  readonly logger: RelayLog;
+  /** Between two looks at publication and topic; what was received before a look may be acknowledged after it. */
+  readonly checkEveryMs?: number;
+  readonly inFlight?: InFlightLimits;
+  readonly onStreaming: () => void;
+  readonly onProgress: () => void;
+}
+
+export type SessionEnd =
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'standby' }
+  | { readonly kind: 'broken'; readonly broken: BrokenStream }
+  | { readonly kind: 'retry'; readonly error: unknown };
+
+class BrokenStreamError extends Error {
+  constructor(readonly broken: BrokenStream) {
+    super(broken.message);
+  }
+}
+
+/**
+ * One replication connection with its producer, from connecting to its end. Made, run once, thrown away.
+ *
+ * A position is acknowledged in this order: every hint up to it is stored by Kafka (or every bridge message counted), then
+ * publication and topic are found unchanged *after* it was received, then the server is told.
+ */
+export class RelaySession {
+  private readonly ack = new ContiguousAck();
+  private readonly producer: HintProducer;
+  private readonly inspector: TopicInspector;
+  private readonly outbox: HintOutbox;
+  private readonly bridge: BridgeCounter;
+  private readonly reader: SlotReader;
+  private hints: HintMaker | undefined;
+  private failure: { readonly error: unknown } | undefined;
+  private ended = false;
+  private stopping = false;
+  private paused = false;
+  private checking: Promise<void> | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  ackedLsn: Lsn = zeroLsn;
+  receivedLsn: Lsn = zeroLsn;
+  streaming = false;
+
+  constructor(private readonly options: RelaySessionOptions) {
+    const { database, kafka, logger, migrationId, short, stream } = options;
+    this.producer = new HintProducer(kafka, stream.topic, logger);
+    this.inspector = new TopicInspector(kafka, logger);
+    const settled = (): void => this.settled();
+    const failed = (error: unknown): void => this.fail(error);
+    this.outbox = new HintOutbox((records) => this.producer.send(records), settled, failed);
+    this.bridge = new BridgeCounter(database.state, migrationId, short, settled, failed);
+    this.reader = new SlotReader(database.settings, stream.slot, stream.publication, {
+      onServer: (server) => this.meet(server),
+      onStreaming: () => this.begin(),
+      onMessage: (message) => this.take(message),
+      onKeepalive: (walEnd) => this.keepalive(walEnd),
+      acknowledged: () => this.ackedLsn,
+    });
+  }
+
+  get hintsSent(): number {
+    return this.outbox.sent;
+  }
+  get inFlightBytes(): number {
+    return this.outbox.bytes + this.bridge.bytes;
+  }
+
+  async run(): Promise<SessionEnd> {
+    try {
+      await this.producer.connect(); // before the slot: a relay that cannot reach Kafka must not hold it
+      await this.compare();
+      if (!this.stopping) await this.reader.run();
+      if (this.failure) throw this.failure.error;
+      return { kind: 'stopped' };
+    } catch (thrown) {
+      const error = this.failure?.error ?? thrown;
+      if (this.stopping) return { kind: 'stopped' };
+      if (error instanceof BrokenStreamError) return { kind: 'broken', broken: error.broken };
+      const failure = classifyReplicationFailure(error, this.options.stream.slot);
+      return failure.kind === 'retry' ? { kind: 'retry', error } : failure;
+    } finally {
+      this.streaming = false;
+      this.ended = true;
+      if (this.timer) clearTimeout(this.timer);
+      this.outbox.close();
+      this.bridge.close();
+      await this.reader.close();
+      await this.checking?.catch(() => undefined);
+      await Promise.all([this.producer.close(), this.inspector.close()]);
+    }
+  }
+
+  /** Stops reading, waits (bounded) until what was read is stored, acknowledges it, ends. */
+  async stop(drainMs = 3_000): Promise<void> {
+    this.stopping = true;
+    this.reader.pause();
+    const deadline = performance.now() + drainMs;
+    while (!this.ended && this.streaming && !(this.outbox.idle && this.bridge.idle) && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    if (this.streaming) await this.acknowledge().catch(() => undefined);
+    await this.reader.close();
+  }
+
+  private meet(server: ReplicationServer): void {
+    const { stream, migrationId, targets } = this.options;
+    if (server.systemIdentifier !== stream.systemIdentifier)
+      throw new BrokenStreamError({
+        reason: 'OtherServer',
+        message: `the server has system identifier ${server.systemIdentifier}, the stream was opened on ${stream.systemIdentifier}`,
+      });
+    this.hints = new HintMaker(migrationId, stream, targets, server.xidReference);
+  }
+
+  private begin(): void {
+    this.streaming = true;
+    this.options.onStreaming();
+    this.scheduleCheck();
+  }
+
+  private take(message: ReplicationMessage): void {
+    this.options.onProgress();
+    switch (message.kind) {
+      case 'begin':
+        this.ack.begin();
+        this.hints?.begin(message.xid, message.commitLsn);
+        return;
+      case 'insert':
+        return this.takeRow(message);
+      case 'message':
+        return this.takeMessage(message);
+      case 'commit':
+        this.ack.commit(message.endLsn);
+        this.receivedLsn = message.endLsn;
+        return;
+    }
+  }
+
+  private takeRow(message: Extract<ReplicationMessage, { kind: 'insert' }>): void {
+    const work = this.ack.current();
+    const made = this.hints?.row(message.relid, message.values);
+    if (!work || !made) throw new Error('invariant broken: a row outside a transaction');
+    switch (made.kind) {
+      case 'record':
+        this.outbox.add(made.record, work);
+        return this.judgeIntake();
+      case 'missingColumn':
+        throw new BrokenStreamError({
+          reason: 'DecodingFailed',
+          message: `a row of ${message.schema}.${message.table} came without key column ${made.column}; the publication is not the one we made`,
+        });
+      case 'none':
+        if (made.why === 'TooLarge')
+          this.options.logger.warn(
+            { table: message.table },
+            'a key is too long for a hint; the tail passes fill its row',
+          );
+    }
+  }
+
+  private takeMessage(message: Extract<ReplicationMessage, { kind: 'message' }>): void {
+    if (message.prefix === fencePrefix && message.transactional) {
+      const records = this.hints?.fence(message.content, message.lsn) ?? [];
+      const work = this.ack.current();
+      if (records.length > 0 && work) this.outbox.addFence(records, work);
+    } else if (message.prefix === bridgePrefix && !message.transactional) {
+      const use = parseBridgedStatement(message.content, message.lsn, this.options.migrationId, this.options.short);
+      if (use) this.bridge.add(use, this.ack.message(message.lsn));
+    }
+    this.judgeIntake();
+  }
+
+  private keepalive(walEnd: Lsn): void {
+    this.options.onProgress();
+    if (walEnd > this.receivedLsn) this.receivedLsn = walEnd;
+    this.ack.keepalive(walEnd);
+  }
+
+  private judgeIntake(): void {
+    const verdict = intakeVerdict(this.inFlightBytes, this.paused, this.options.inFlight ?? inFlightLimits);
+    if (verdict === 'keep' || this.stopping) return;
+    this.paused = verdict === 'pause';
+    if (this.paused) this.reader.pause();
+    else this.reader.resume();
+  }
+
+  private settled(): void {
+    this.judgeIntake();
+  }
+
+  private scheduleCheck(): void {
+    if (this.ended || this.stopping) return;
+    this.timer = setTimeout(() => {
+      this.acknowledge().then(
+        () => this.scheduleCheck(),
+        (error: unknown) => this.fail(error),
+      );
+    }, this.options.checkEveryMs ?? 500);
+  }
+
+  /** One look at a time; the candidate is read before the look, so the look vouches for it. */
+  private acknowledge(): Promise<void> {
+    this.checking ??= (async () => {
+      const candidate = this.ack.acknowledgeable();
+      await this.compare();
+      if (candidate <= this.ackedLsn) return;
+      this.ackedLsn = candidate;
+      this.reader.report();
+    })().finally(() => {
+      this.checking = undefined;
+    });
+    return this.checking;
+  }
+
+  private async compare(): Promise<void> {
+    const { database, stream } = this.options;
+    const [publication, topic] = await Promise.all([
+      publicationFacts(database.stream, stream.publication),
+      this.inspector.topicFacts(stream.topic),
+    ]);
+    const broken = streamDifference(stream, publication, topic);
+    if (broken) throw new BrokenStreamError(broken);
+  }
+
+  private fail(error: unknown): void {
+    this.failure ??= { error };
+    void this.reader.close();
+  }
+}
