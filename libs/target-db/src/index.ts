@@ -46,3 +46,4 @@ export * from './sweep/row-naming.js';
 export * from './sweep/signals.js';
 export * from './sweep/vacuum.js';
 export * from './progress/fill-progress.js';
+export * from './registry/server.js';

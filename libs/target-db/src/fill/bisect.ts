@@ -1,0 +1,58 @@
+import type { Client } from '../session/database.js';
+import type { FillTarget } from '../target.js';
+import { isTransient, rowRefusal } from './row-error.js';
+import { writeRows, type UnfilledRow } from './write-rows.js';
+
+/** What became of the first `decided` rows of the list; the rest was not tried for want of time. */
+export interface BisectResult {
+  readonly decided: number;
+  readonly filled: number;
+  readonly unfilled: readonly UnfilledRow[];
+  /** Rows that something else holds up: a parent or a unique key under way, or slower than the budget. */
+  readonly contended: readonly (readonly string[])[];
+}
+
+/**
+ * Writes locked rows, halving on an error until only the guilty row is left, which is listed instead of written. From left to right, so that
+ * when `withinBudget` says stop, a prefix is decided and the caller can commit it. At least one row is decided.
+ * Errors that would hit any row alike are thrown.
+ */
+export async function bisect(
+  client: Client,
+  target: FillTarget,
+  keys: readonly (readonly string[])[],
+  withinBudget: () => boolean,
+): Promise<BisectResult> {
+  let [decided, filled] = [0, 0];
+  const unfilled: UnfilledRow[] = [];
+  const contended: (readonly string[])[] = [];
+  const segments: [number, number][] = keys.length > 0 ? [[0, keys.length]] : [];
+  // a constraint that waits for COMMIT would blame the whole transaction
+  await client.query('set constraints all immediate');
+  for (let segment = segments.pop(); segment; segment = segments.pop()) {
+    const [from, to] = segment;
+    if (decided > 0 && !withinBudget()) break;
+    await client.query('savepoint rows');
+    try {
+      const written = await writeRows(client, target, { naming: 'key', count: to - from, keys: keys.slice(from, to) });
+      await client.query('release savepoint rows');
+      filled += written.filled;
+      unfilled.push(...written.unfilled);
+      decided = to;
+    } catch (error) {
+      const refusal = rowRefusal(error);
+      if (!refusal && !isTransient(error)) throw error;
+      await client.query('rollback to savepoint rows; release savepoint rows');
+      if (to - from > 1) {
+        const middle = from + Math.floor((to - from) / 2);
+        segments.push([middle, to], [from, middle]);
+        continue;
+      }
+      const key = keys[from] ?? [];
+      if (refusal) unfilled.push({ key, ...refusal });
+      else contended.push(key);
+      decided = to;
+    }
+  }
+  return { decided, filled, unfilled, contended };
+}

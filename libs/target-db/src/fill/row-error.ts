@@ -1,0 +1,42 @@
+import type { UnfillableReason } from '@highwater/kernel';
+import { isConnectionLoss } from '../session/errors.js';
+import { isSqlstate, sqlstate, sqlstateOf } from '../session/sqlstate.js';
+
+/** Why the server refused to write one row. Never DETAIL: it carries values. */
+export interface RowRefusal {
+  readonly reason: UnfillableReason;
+  readonly sqlstate: string | null;
+  readonly constraint: string | null;
+}
+
+/** Errors that a lock or a budget caused: the same rows may pass a moment later, or in a smaller chunk. */
+export const isTransient = (error: unknown): boolean =>
+  !isConnectionLoss(error) &&
+  isSqlstate(
+    error,
+    sqlstate.lockNotAvailable,
+    sqlstate.queryCanceled,
+    sqlstate.serializationFailure,
+    sqlstate.deadlockDetected,
+  );
+
+/**
+ * The refusal when one row's data or the user's own code caused the error: class 22 (data), 23 (constraint), 38 and 39 (external
+ * routine), 44 (check option), P0 (raised). Undefined for everything that would hit any row alike: privileges, names, connection.
+ */
+export function rowRefusal(error: unknown): RowRefusal | undefined {
+  const state = sqlstateOf(error);
+  if (state === undefined || isConnectionLoss(error)) return undefined;
+  const constraint = constraintOf(error);
+  const refused = (reason: UnfillableReason): RowRefusal => ({ reason, sqlstate: state, constraint });
+  if (state === sqlstate.uniqueViolation || state === sqlstate.exclusionViolation) return refused('UniqueConflict');
+  if (state === sqlstate.foreignKeyViolation) return refused('ReferentMissing');
+  if (state.startsWith('22') || state.startsWith('23') || state.startsWith('44')) return refused('CheckViolation');
+  if (state.startsWith('P0') || state.startsWith('38') || state.startsWith('39')) return refused('TriggerRaised');
+  return undefined;
+}
+
+function constraintOf(error: unknown): string | null {
+  const name = (error as { constraint?: unknown }).constraint;
+  return typeof name === 'string' ? name : null;
+}

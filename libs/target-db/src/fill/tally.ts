@@ -1,0 +1,43 @@
+import type { Verdict } from '@highwater/kernel';
+import type { FillTarget } from '../target.js';
+import type { FillHint, HintVerdict } from './fill-batch.js';
+import { literal } from './transaction.js';
+
+const counted = [
+  'filled',
+  'already',
+  'gone',
+  'unfillable',
+  'contended',
+  'parked',
+  'dead_letter',
+] as const satisfies readonly Verdict[];
+
+/**
+ * The tally's upsert as a statement for the message that commits, empty when there is nothing to count: counted exactly when it
+ * happened. `parked` and `contended` are counted per look, `parked` once per hint.
+ */
+export function tallyStatement(
+  target: FillTarget,
+  hints: readonly FillHint[],
+  verdicts: readonly HintVerdict[],
+): string {
+  const partitions = new Map<number, Map<Verdict, number>>();
+  hints.forEach((hint, i) => {
+    const verdict = verdicts[i]?.verdict;
+    if (!verdict || (verdict === 'parked' && hint.parkedBefore)) return;
+    const counts = partitions.get(hint.partition) ?? new Map<Verdict, number>();
+    counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
+    partitions.set(hint.partition, counts);
+  });
+  if (partitions.size === 0) return '';
+  const rows = [...partitions]
+    .sort(([a], [b]) => a - b)
+    .map(([partition, counts]) => {
+      const numbers = counted.map((verdict) => counts.get(verdict) ?? 0);
+      return `(${literal(target.migrationId)}, ${Number(target.targetNo)}, ${Number(partition)}, ${numbers.join(', ')})`;
+    });
+  return `insert into highwater.fill_tally as f (migration_id, target_no, partition, ${counted.join(', ')}) values ${rows.join(
+    ', ',
+  )} on conflict (migration_id, target_no, partition) do update set ${counted.map((c) => `${c} = f.${c} + excluded.${c}`).join(', ')}; `;
+}

@@ -1,0 +1,26 @@
+import { nullIndexName } from '../ddl/names.js';
+import type { Access } from '../session/database.js';
+import type { FillTarget } from '../target.js';
+import type { RowNaming } from '../fill/statements.js';
+
+/** What a sweeper must know about a table before its first chunk. */
+export interface SweepFacts {
+  readonly naming: RowNaming;
+  /** The partial index over NULL rows is there and valid, on every leaf of a partitioned table. */
+  readonly nullIndex: boolean;
+}
+
+export async function readSweepFacts(fill: Access, target: FillTarget): Promise<SweepFacts> {
+  const [row] = await fill.query<{ ctid: boolean; indexed: boolean }>(
+    'reading how a table can be swept',
+    `select c.relkind = 'r' and has_column_privilege(c.oid, 'ctid', 'select') as ctid,
+            not exists (select from unnest(case c.relkind when 'p' then array(select relid::oid from pg_partition_tree(c.oid) where isleaf)
+                                                          else array[c.oid] end) as leaf (relid)
+                         where not exists (select from pg_index as i join pg_class as x on x.oid = i.indexrelid
+                                            where i.indrelid = leaf.relid and i.indisvalid
+                                              and x.relname = replace($2, '_0_', '_' || leaf.relid || '_'))) as indexed
+       from pg_class as c where c.oid = $1::oid`,
+    [target.derivation.table.relid, nullIndexName(target, 0)],
+  );
+  return { naming: row?.ctid === true ? 'ctid' : 'key', nullIndex: row?.indexed === true };
+}
