@@ -5,3 +5,6 @@ export * from './hint-producer.js';
 export * from './offset-watch.js';
 export * from './settings.js';
 export * from './topics.js';
+export { cloudEventRecord } from './events/cloud-event.js';
+export type { EventRecord, OutgoingEvent } from './events/cloud-event.js';
+export * from './events/event-topic-producer.js';
