@@ -76,6 +76,8 @@ function run() {
     if (child === server) child = undefined;
     tell({ exited: reason ?? 'exit code 0' });
   });
+  // For scripts/clean.mjs, should somebody kill the guard itself.
+  if (server.pid !== undefined) writeFileSync(join(specification.directory, 'server.pid'), String(server.pid));
   tell({ started: server.pid ?? 0 });
 }
 
