@@ -38,7 +38,11 @@ interface FenceRow extends Record<string, unknown> {
 }
 
 /** The newest fence of a migration, or one by token. */
-export async function readFence(state: Access, migrationId: string, token: string | null = null): Promise<FenceFacts | undefined> {
+export async function readFence(
+  state: Access,
+  migrationId: string,
+  token: string | null = null,
+): Promise<FenceFacts | undefined> {
   const rows = await state.query<FenceRow>(
     'reading a fence',
     `select f.token, f.epoch, f.purpose, f.partitions, f.topic_id, f.written_at,

@@ -90,12 +90,19 @@ export async function projectMigration(
 }
 
 export async function listMigrations(state: Access): Promise<RegisteredMigration[]> {
-  const rows = await state.query<MigrationRow>('listing migrations', `select ${columns} from highwater.migration order by created_at, id`);
+  const rows = await state.query<MigrationRow>(
+    'listing migrations',
+    `select ${columns} from highwater.migration order by created_at, id`,
+  );
   return rows.map(fromRow);
 }
 
 export async function findMigration(state: Access, id: string): Promise<RegisteredMigration | undefined> {
-  const rows = await state.query<MigrationRow>(`reading migration ${id}`, `select ${columns} from highwater.migration where id = $1`, [id]);
+  const rows = await state.query<MigrationRow>(
+    `reading migration ${id}`,
+    `select ${columns} from highwater.migration where id = $1`,
+    [id],
+  );
   return rows[0] && fromRow(rows[0]);
 }
 

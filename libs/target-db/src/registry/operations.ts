@@ -31,7 +31,8 @@ interface OperationRow extends Record<string, unknown> {
   finished_at: Date | null;
 }
 
-const columns = 'id, migration_id, verb, status, actor, request, request_hash, result, error, requested_at, finished_at';
+const columns =
+  'id, migration_id, verb, status, actor, request, request_hash, result, error, requested_at, finished_at';
 
 const fromRow = (row: OperationRow): StoredOperation => ({
   id: row.id,
@@ -88,7 +89,11 @@ export async function acceptOperation(state: Access, operation: NewOperation): P
 }
 
 export async function findOperation(state: Access, id: string): Promise<StoredOperation | undefined> {
-  const rows = await state.query<OperationRow>('reading an operation', `select ${columns} from highwater.operation where id = $1`, [id]);
+  const rows = await state.query<OperationRow>(
+    'reading an operation',
+    `select ${columns} from highwater.operation where id = $1`,
+    [id],
+  );
   return rows[0] && fromRow(rows[0]);
 }
 

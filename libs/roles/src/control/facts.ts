@@ -1,0 +1,61 @@
+import type { LiveMigration } from '@highwater/migration';
+import { openRanges, readFillProgress, type StoredOperation, type TargetProgress } from '@highwater/target-db';
+import { currentFence, isReached } from './acts/fence.js';
+import type { ControlContext } from './context.js';
+import type { NullCounts } from './null-counts.js';
+import type { ProcessFacts } from './process-facts.js';
+import type { ProcessState } from './process-state.js';
+
+const started: readonly LiveMigration['phase'][] = ['expanded', 'streaming', 'sweeping', 'swept', 'bridged', 'cutting-over', 'enforced'];
+
+interface PassRow extends Record<string, unknown> {
+  since_bridge: boolean;
+  age_ms: string | null;
+}
+
+/** One round of reading what `nextAct` decides on. */
+export async function readFacts(
+  context: ControlContext,
+  process: ProcessState,
+  state: LiveMigration,
+  operations: readonly StoredOperation[],
+  seen: { nulls: NullCounts; schemaChanged: boolean; ready: boolean },
+): Promise<{ facts: ProcessFacts; progress: readonly TargetProgress[] }> {
+  const progress = await readFillProgress(context.database.state, process.id, state.epoch);
+  const [pass] = await context.database.state.query<PassRow>(
+    'reading tail passes',
+    `select coalesce(bool_or(started_at > $3::timestamptz), false) as since_bridge,
+            extract(epoch from clock_timestamp() - max(finished_at)) * 1000 as age_ms
+       from highwater.sweep_range where migration_id = $1 and epoch = $2 and pass > 0 and done`,
+    [process.id, state.epoch, state.bridge?.at ?? 'infinity'],
+  );
+  const fence = state.stream === 'open' ? await currentFence(context, process, state) : undefined;
+  const fenceOpen = fence !== undefined && !isReached(fence) && fence.ageMs < 30_000;
+  const open = (verb: string): StoredOperation | undefined => operations.find((operation) => operation.verb === verb);
+  const targetsNotNull = progress.reduce((sum, one) => sum + Object.values(one.unfillable).reduce((a, b) => a + b, 0), 0);
+  const facts: ProcessFacts = {
+    phase: state.phase,
+    started: started.includes(state.phase) || (state.phase === 'preflighted' && open('start') !== undefined),
+    pause: state.pause,
+    streamWanted: state.streamPlanned,
+    stream: state.stream,
+    onBreak: process.plan.stream?.onBreak ?? 'hold',
+    epoch: state.epoch,
+    schemaChanged: seen.schemaChanged,
+    openRanges: openRanges(progress),
+    pass: progress.reduce((highest, one) => Math.max(highest, one.pass), 0),
+    nullIndexesReady: seen.nulls.indexed,
+    nulls: seen.nulls.total,
+    unfillableOpen: targetsNotNull,
+    tailPassSinceBridge: pass?.since_bridge === true,
+    msSinceTailPass: pass?.age_ms === null || pass === undefined ? Infinity : Number(pass.age_ms),
+    fenceOpen,
+    msSinceFence: fence ? fence.ageMs : Infinity,
+    verificationWanted: state.bridge !== null && (state.verification === null || state.verification.at < state.bridge.at),
+    ready: seen.ready,
+    cutoverOperationId: open('cutover')?.id ?? null,
+    begunOperationId: state.phase === 'cutting-over' ? state.operationId : null,
+    finishOperationId: open('finish')?.id ?? null,
+  };
+  return { facts, progress };
+}

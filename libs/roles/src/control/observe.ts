@@ -1,0 +1,184 @@
+import { messageOf } from '@highwater/kernel';
+import { type LiveMigration, type Observations, type Observed } from '@highwater/migration';
+import {
+  describeBlocker,
+  fingerprintDifference,
+  footprintOf,
+  publicationFacts,
+  readBlockers,
+  readBridgeFacts,
+  readBridgeUses,
+  readFingerprint,
+  slotFacts,
+  type BridgeUse,
+  type TargetProgress,
+} from '@highwater/target-db';
+import { currentFence, isReached, roundTripMs } from './acts/fence.js';
+import { streamInfo, type ControlContext } from './context.js';
+import type { NullCounts } from './null-counts.js';
+import type { ProcessState } from './process-state.js';
+
+/** A transaction that ends by itself within seconds is no obstacle to a bounded lock attempt; an older one is. */
+const blockerAgeMsMin = 5_000;
+
+type Loose = { -readonly [Name in keyof Observations]: Observations[Name] };
+
+/** Looks at everything readiness is judged by. What cannot be looked at is an observation too: it makes its condition Unknown. */
+export async function observe(
+  context: ControlContext,
+  process: ProcessState,
+  state: LiveMigration,
+  given: { nulls: NullCounts; progress: readonly TargetProgress[]; uses: readonly BridgeUse[] },
+): Promise<Observations> {
+  const { database } = context;
+  const seen: Loose = {};
+  const look = async <T>(what: () => Promise<T>): Promise<Observed<T>> => {
+    const at = new Date().toISOString();
+    try {
+      return { at, ...(await what()) } as Observed<T>;
+    } catch (error) {
+      return { at, error: messageOf(error) };
+    }
+  };
+  const relids = [...new Set(process.targets.map((target) => target.derivation.table.relid))];
+
+  if (state.preflight) {
+    const accepted = new Set(state.preflight.acceptedWarnings);
+    seen.preflight = {
+      at: new Date().toISOString(),
+      failures: [],
+      unacceptedWarnings: state.preflight.warnings.filter((name) => !accepted.has(name) && needsAcceptance(name)),
+    };
+    const fingerprintExpected = state.preflight.fingerprint;
+    seen.schema = await look(async () => ({ fingerprintExpected, fingerprintFound: await schemaHash(context, process) }));
+  }
+  const info = streamInfo(state);
+  if (state.streamPlanned && info) {
+    seen.publication = await look(async () => {
+      const found = await publicationFacts(database.state, info.publication);
+      const difference = !found
+        ? 'it does not exist'
+        : found.oid !== info.publicationOid
+          ? 'it was dropped and created again'
+          : found.definition !== info.publicationDefinition
+            ? 'its definition is another one'
+            : '';
+      return { intact: difference === '', difference };
+    });
+    seen.slot = await look(async () => {
+      const slot = await slotFacts(database.state, info.slot);
+      return {
+        active: slot.exists && slot.active,
+        walStatus: slot.exists ? slot.walStatus : null,
+        retainedBytes: Number(slot.exists ? (slot.retainedBytes ?? 0n) : 0n),
+        safeBytes: slot.exists && slot.safeBytes !== null ? Number(slot.safeBytes) : null,
+        limitBytes: Number(process.plan.stream?.retainedWalBytes ?? 0n),
+      };
+    });
+    seen.stream = await look(async () => {
+      if (state.stream === 'broken' && state.streamBreak)
+        return { broken: { reason: state.streamBreak.reason, message: state.streamBreak.message } };
+      const fence = await currentFence(context, process, state);
+      // a fence written before the bridge proves nothing about rows of writers that were under way when it was installed
+      if (!fence || (state.bridge !== null && fence.writtenAt.toISOString() < state.bridge.at)) return {};
+      return {
+        fence: {
+          token: fence.token,
+          writtenAt: fence.writtenAt.toISOString(),
+          ...(isReached(fence) && fence.lastArrivalAt ? { reachedAt: fence.lastArrivalAt.toISOString(), roundTripMs: roundTripMs(fence) } : {}),
+          partitions: fence.partitions,
+          reached: fence.arrived.length,
+          stuck: Array.from({ length: fence.partitions }, (_, partition) => partition)
+            .filter((partition) => !fence.arrived.includes(partition))
+            .map((partition) => ({ partition, parked: 0, contended: 0 })),
+        },
+      };
+    });
+  }
+  const open = given.progress.reduce((sum, one) => sum + one.openRanges, 0);
+  seen.sweep = {
+    at: new Date().toISOString(),
+    rangesOpen: state.sweepResult === null ? Math.max(open, 1) : open,
+    rangesDone: given.progress.reduce((sum, one) => sum + one.doneRanges, 0),
+    workers: state.limits.sweepWorkers,
+    rowsRemainingEstimated: given.progress.reduce((sum, one) => sum + Math.max(0, one.rowsEstimated - one.rowsScanned), 0),
+    tailPassesDone: given.progress.reduce((most, one) => Math.max(most, one.pass), 0) - (open > 0 ? 1 : 0),
+  };
+  const unfillableOf = (targetNo: number): Readonly<Record<string, number>> =>
+    given.progress.find((one) => one.targetNo === targetNo)?.unfillable ?? {};
+  const listed = (targetNo: number): number => Object.values(unfillableOf(targetNo)).reduce((a, b) => a + b, 0);
+  if (given.nulls.indexed)
+    seen.nulls = {
+      at: new Date().toISOString(),
+      perTable: state.targets.map((target, targetNo) => ({
+        table: target.table,
+        target: target.target,
+        count: given.nulls.byTarget[targetNo] ?? 0,
+        listedUnfillable: listed(targetNo),
+      })),
+    };
+  const byReason: Record<string, number> = {};
+  state.targets.forEach((target, targetNo) => {
+    if (!target.notNull) return;
+    for (const [reason, count] of Object.entries(unfillableOf(targetNo))) byReason[reason] = (byReason[reason] ?? 0) + count;
+  });
+  seen.unfillable = { at: new Date().toISOString(), total: Object.values(byReason).reduce((a, b) => a + b, 0), byReason };
+  seen.bridge = await look(() => bridgeSeen(context, process, state, given.uses));
+  if (state.verification)
+    seen.verification = { at: state.verification.at, checked: state.verification.checked, mismatches: state.verification.mismatches };
+  seen.lockBlockers = await look(async () => ({
+    blockers: (await readBlockers(database.state, relids, { minimumAgeMs: blockerAgeMsMin })).map((blocker) => ({
+      pid: blocker.pid,
+      applicationName: blocker.applicationName || describeBlocker(blocker),
+      since: blocker.since,
+      table: blocker.table,
+      mode: blocker.mode,
+      kind: blocker.kind,
+    })),
+  }));
+  return seen;
+}
+
+/** Warnings are recorded by name; the ones preflight lets pass without acceptance are recorded with a leading "info:". */
+const needsAcceptance = (name: string): boolean => !name.startsWith('info:');
+
+export async function schemaHash(context: ControlContext, process: ProcessState): Promise<string> {
+  const found = await readFingerprint(context.database.state, footprintOf(process.targets.map((target) => target.derivation)));
+  return found.hash;
+}
+
+export { fingerprintDifference };
+
+async function bridgeSeen(
+  context: ControlContext,
+  process: ProcessState,
+  state: LiveMigration,
+  uses: readonly BridgeUse[],
+): Promise<{
+  mode: 'assign' | 'observe';
+  installedAt?: string;
+  enabledEverywhere: boolean;
+  windowMs: number;
+  lastUnresolved?: { applicationName: string; at: string };
+  unresolvedInWindow: number;
+}> {
+  const windowMs = state.windowMs;
+  if (!state.bridge) return { mode: state.mode === 'strict' ? 'observe' : 'assign', enabledEverywhere: false, windowMs, unresolvedInWindow: 0 };
+  let enabledEverywhere = true;
+  for (const target of process.targets) {
+    const facts = await readBridgeFacts(context.database.state, target);
+    enabledEverywhere = enabledEverywhere && facts.triggerExists && facts.enabledEverywhere;
+  }
+  const mode = state.bridge.mode;
+  const notNull = (targetNo: number): boolean => state.targets[targetNo]?.notNull ?? true;
+  const unresolved = uses.filter((use) => (mode === 'observe' || use.outcome !== 'resolved') && notNull(use.targetNo));
+  const last = unresolved[0];
+  return {
+    mode,
+    installedAt: state.bridge.at,
+    enabledEverywhere,
+    windowMs,
+    ...(last ? { lastUnresolved: { applicationName: last.applicationName || 'an unnamed application', at: last.lastAt } } : {}),
+    unresolvedInWindow: unresolved.filter((use) => use.lastAgeMs < windowMs).length,
+  };
+}

@@ -1,0 +1,38 @@
+import type { TargetState } from '@highwater/migration';
+import type { ControlContext } from './context.js';
+import type { UnfillableRowView } from './port.js';
+
+/** Open entries, oldest first. Keys only: never another value of the row. */
+export async function listUnfillable(
+  context: ControlContext,
+  migrationId: string,
+  targets: readonly TargetState[],
+  page: { limit: number; offset: number },
+): Promise<readonly UnfillableRowView[]> {
+  const rows = await context.database.state.query<{
+    target_no: number;
+    key: string[];
+    reason: string;
+    sqlstate: string | null;
+    constraint_name: string | null;
+    attempts: number;
+    first_seen: Date;
+    last_seen: Date;
+  }>(
+    'listing unfillable rows',
+    `select target_no, key, reason, sqlstate, constraint_name, attempts, first_seen, last_seen from highwater.unfillable_row
+      where migration_id = $1 and closed_at is null order by first_seen, target_no, key limit $2 offset $3`,
+    [migrationId, Math.min(page.limit, 1_000), page.offset],
+  );
+  return rows.map((row) => ({
+    table: targets[row.target_no]?.table ?? String(row.target_no),
+    target: targets[row.target_no]?.target ?? '',
+    key: row.key,
+    reason: row.reason,
+    sqlstate: row.sqlstate,
+    constraint: row.constraint_name,
+    attempts: row.attempts,
+    firstSeen: row.first_seen.toISOString(),
+    lastSeen: row.last_seen.toISOString(),
+  }));
+}
