@@ -74,6 +74,12 @@ export async function prepare(
   });
   if (options.grants !== false && options.install !== false) await installSchema(database);
   const short = createHash('sha256').update(plan.migration).digest('hex').slice(0, 8);
+  if (options.grants !== false && options.install !== false)
+    await database.state.query(
+      'recording the migration',
+      `insert into highwater.migration (id, short, plan_source, plan_hash) values ($1, $2, $3, 'x')`,
+      [plan.migration, short, planYaml],
+    );
   return {
     admin,
     database,

@@ -45,7 +45,9 @@ export async function readBlockers(
        join member on member.relid = l.relation
        join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
        left join pg_stat_activity a on a.pid = l.pid
-       left join pg_prepared_xacts p on l.pid is null and l.virtualtransaction = '-1/' || p.transaction::text
+       /* a prepared transaction keeps the virtual id its session had; its own xid is a lock it holds */
+       left join pg_locks x on l.pid is null and x.pid is null and x.locktype = 'transactionid' and x.virtualtransaction = l.virtualtransaction
+       left join pg_prepared_xacts p on p.transaction = x.transactionid
       where l.locktype = 'relation' and l.database = (select oid from pg_database where datname = current_database())
         and coalesce(a.application_name, '') not like 'highwater/%' and l.pid is distinct from pg_backend_pid()
         and ($3::int is null or l.pid is null or l.pid = any(pg_blocking_pids($3::int)))

@@ -9,7 +9,7 @@ export interface DdlStep {
   readonly name: string;
   /** For messages: the table's name. */
   readonly table: Ident;
-  /** Locked first, in this order; all partitions come with a partitioned table. */
+  /** Locked first, in this order; all partitions come with a partitioned table. Empty: the statements take what they need. */
   readonly lock: readonly Ident[];
   readonly lockMode: 'ACCESS EXCLUSIVE' | 'SHARE ROW EXCLUSIVE';
   /** Whose lock holders are named when the lock is not obtained. */
@@ -33,7 +33,7 @@ export function ddlMessage(step: DdlStep, lockBudgetMs: number, attempt: number)
     'begin isolation level read committed',
     `set local lock_timeout = ${budget}`,
     `set local statement_timeout = ${budget}`,
-    `lock table ${step.lock.join(', ')} in ${step.lockMode.toLowerCase()} mode`,
+    ...(step.lock.length > 0 ? [`lock table ${step.lock.join(', ')} in ${step.lockMode.toLowerCase()} mode`] : []),
     `select set_config('highwater.locked_at', clock_timestamp()::text, true)`,
     ...step.statements.flatMap((statement) => [remaining, statement]),
     `insert into highwater.ddl_step (migration_id, target_no, step, lock_mode, attempts, lock_wait_ms, held_ms)

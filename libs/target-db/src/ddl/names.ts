@@ -18,5 +18,9 @@ export const nullIndexName = (target: FillTarget, relid?: number): string => obj
 export const ownershipComment = (target: FillTarget, definition: string): string =>
   `highwater ${target.migrationId} ${createHash('sha256').update(definition).digest('hex').slice(0, 32)}`;
 
+/** COMMENT of the guard's check. */
+export const guardComment = (target: FillTarget): string =>
+  ownershipComment(target, `check (${target.derivation.target.ident} is not null)`);
+
 /** SQL string literal of a text made by us. Quotes are doubled; backslashes mean nothing with standard_conforming_strings. */
 export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;

@@ -1,0 +1,94 @@
+import { HighwaterError } from '@highwater/kernel';
+import type { Database } from '../session/database.js';
+import { ddlCodes } from './codes.js';
+import { runLong } from './long.js';
+import { literal } from './names.js';
+
+export interface WantedIndex {
+  /** Exact name; the index is made in the table's schema. */
+  readonly name: string;
+  readonly relid: number;
+  /** Table, schema-qualified and quoted. */
+  readonly on: string;
+  /** `(…)` and what follows: quoted columns, `where …`. */
+  readonly definition: string;
+  readonly unique?: boolean;
+  /** Written when we make it; an index of that name with another comment is not ours. Undefined: the plan's own index, adopted by name. */
+  readonly comment?: string;
+}
+
+interface Found extends Record<string, unknown> {
+  ident: string;
+  valid: boolean;
+  comment: string | null;
+  on_table: boolean;
+}
+
+/**
+ * Builds an index without blocking writers, or finds it built. An invalid one (a build that was cancelled or lost its connection) is
+ * dropped and built again, once.
+ */
+export async function ensureIndexConcurrently(database: Database, wanted: WantedIndex): Promise<'built' | 'adopted'> {
+  for (let attempt = 1; ; attempt += 1) {
+    const found = await findIndex(database, wanted);
+    if (found && (!found.on_table || (wanted.comment !== undefined && found.valid && found.comment !== wanted.comment)))
+      throw new HighwaterError(
+        ddlCodes.notOurs,
+        'never',
+        `index ${found.ident} is there already, but it is not what would be made on ${wanted.on}`,
+        { index: found.ident, table: wanted.on },
+        'look at it; drop it or choose another name, then ask again',
+      );
+    if (found?.valid) return attempt === 1 ? 'adopted' : 'built';
+    if (found)
+      await runLong(
+        database,
+        `dropping invalid index ${found.ident}`,
+        `drop index concurrently if exists ${found.ident}`,
+      );
+    if (attempt === 3)
+      throw new HighwaterError(
+        ddlCodes.indexInvalid,
+        'backoff',
+        `index "${wanted.name}" on ${wanted.on} was built twice and is still invalid`,
+        {
+          index: wanted.name,
+          table: wanted.on,
+        },
+      );
+    const [quoted] = await database.ddl.query<{ name: string; schema: string }>(
+      'quoting an index name',
+      `select format('%I', $1::text) as name, format('%I', n.nspname) as schema from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $2::oid`,
+      [wanted.name, wanted.relid],
+    );
+    if (!quoted)
+      throw new HighwaterError(ddlCodes.refused, 'never', `table ${wanted.on} is gone; its index cannot be built`, {
+        table: wanted.on,
+      });
+    const doing = `building index ${quoted.name} on ${wanted.on}`;
+    await runLong(
+      database,
+      doing,
+      `create ${wanted.unique === true ? 'unique ' : ''}index concurrently ${quoted.name} on ${wanted.on} ${wanted.definition}`,
+    );
+    if (wanted.comment !== undefined)
+      await runLong(database, doing, `comment on index ${quoted.schema}.${quoted.name} is ${literal(wanted.comment)}`);
+  }
+}
+
+async function findIndex(database: Database, wanted: WantedIndex): Promise<Found | undefined> {
+  const rows = await database.ddl.query<Found>(
+    'looking for an index',
+    `select format('%I.%I', n.nspname, x.relname) as ident, coalesce(i.indisvalid and i.indisready, false) as valid,
+            obj_description(x.oid, 'pg_class') as comment, coalesce(i.indrelid = $2::oid, false) as on_table
+       from pg_class x join pg_namespace n on n.oid = x.relnamespace
+       left join pg_index i on i.indexrelid = x.oid
+      where x.relname = $1 and n.oid = (select relnamespace from pg_class where oid = $2::oid)`,
+    [wanted.name, wanted.relid],
+  );
+  return rows[0];
+}
+
+/** Drops without blocking writers; gone already is fine. `ident` as the catalog writes it. */
+export const dropIndexConcurrently = (database: Database, ident: string): Promise<void> =>
+  runLong(database, `dropping index ${ident}`, `drop index concurrently if exists ${ident}`);
