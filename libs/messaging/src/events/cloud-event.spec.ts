@@ -1,4 +1,4 @@
-import { Kafka } from 'cloudevents';
+import { Kafka, type KafkaMessage } from 'cloudevents';
 import { describe, expect, it } from 'vitest';
 import { cloudEventRecord } from './cloud-event.js';
 
@@ -34,7 +34,8 @@ describe('an event as CloudEvent in binary mode', () => {
 
   it('is read back by the CloudEvents library', () => {
     const { headers, value } = cloudEventRecord(event, '/highwater');
-    const read = Kafka.toEvent({ headers, body: value });
+    const message: KafkaMessage = { headers, key: event.stream, value, body: value, timestamp: undefined };
+    const read = Kafka.toEvent(message);
     expect(read).toMatchObject({ id: 'organization-to-workspace/7', sequence: '7', data: event.data });
   });
 });
