@@ -34,7 +34,7 @@ describe('an event as CloudEvent in binary mode', () => {
 
   it('is read back by the CloudEvents library', () => {
     const { headers, value } = cloudEventRecord(event, '/highwater');
-    const message: KafkaMessage = { headers, key: event.stream, value, body: value, timestamp: undefined };
+    const message: KafkaMessage = { headers, key: event.stream, value, body: value, timestamp: '0' };
     const read = Kafka.toEvent(message);
     expect(read).toMatchObject({ id: 'organization-to-workspace/7', sequence: '7', data: event.data });
   });
