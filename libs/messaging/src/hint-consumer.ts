@@ -23,6 +23,8 @@ export interface HintConsumerOptions {
   readonly kafka: KafkaSettings;
   readonly topic: string;
   readonly group: string;
+  /** Stored with each commit: an offset that an earlier life of the topic left behind must not skip the records of this one. */
+  readonly topicId: string;
   /** Down to 1,000 where the broker's group.min.session.timeout.ms allows it. */
   readonly sessionTimeoutMs?: number;
   /** No record for so long although the partitions hold some: the consumer is made anew. */
@@ -84,7 +86,12 @@ export class HintConsumer {
   ): Promise<void> {
     if (generation !== this.generation || offsets.length === 0) return;
     await this.consumer?.commitOffsets(
-      offsets.map(({ partition, next }) => ({ topic: this.options.topic, partition, offset: String(next) })),
+      offsets.map(({ partition, next }) => ({
+        topic: this.options.topic,
+        partition,
+        offset: String(next),
+        metadata: this.options.topicId,
+      })),
     );
   }
 
@@ -114,7 +121,7 @@ export class HintConsumer {
       retry: { retries: 5, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: () => Promise.resolve(false) },
     });
     this.consumer = consumer;
-    this.watch = new OffsetWatch(kafka, topic, group);
+    this.watch = new OffsetWatch(kafka, topic, group, this.options.topicId);
     this.fetchedAt = this.deliveredAt = performance.now();
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.assign(payload.memberAssignment[topic] ?? []));
     consumer.on(consumer.events.REBALANCING, () => this.revoke());
@@ -146,6 +153,15 @@ export class HintConsumer {
     this.assigned = [...partitions];
     this.deliveredAt = this.fetchedAt = performance.now();
     this.options.onAssigned(this.assigned, this.generation);
+    void this.goToStart(this.generation);
+  }
+
+  /** kafkajs starts at whatever is committed. A position beyond the end of a new topic would wait there and skip what comes. */
+  private async goToStart(generation: number): Promise<void> {
+    const foreign = (await this.watch?.foreignCommits().catch(() => undefined)) ?? []; // the first batch asks again
+    if (generation !== this.generation) return;
+    for (const partition of foreign)
+      if (this.assigned.includes(partition)) this.consumer?.seek({ topic: this.options.topic, partition, offset: '0' });
   }
 
   private revoke(): void {

@@ -24,11 +24,14 @@ export class OffsetWatch {
   private connected: Promise<void> | undefined;
   private readonly expected = new Map<number, bigint>();
   private committed: Promise<Map<number, bigint>> | undefined;
+  private foreign: number[] = [];
 
   constructor(
     kafka: Kafka,
     private readonly topic: string,
     private readonly group: string,
+    /** Offsets committed for another life of the topic (same name, other id) are none of ours. */
+    private readonly topicId: string,
   ) {
     this.admin = kafka.admin();
   }
@@ -38,6 +41,12 @@ export class OffsetWatch {
     if (partition === undefined) this.expected.clear();
     else this.expected.delete(partition);
     this.committed = undefined;
+  }
+
+  /** Partitions whose committed offset belongs to an earlier life of the topic: reading has to start at 0. */
+  async foreignCommits(): Promise<number[]> {
+    await this.committedOffset(0);
+    return this.foreign;
   }
 
   async judge(partition: number, first: bigint, next: bigint): Promise<OffsetJudgement> {
@@ -86,10 +95,10 @@ export class OffsetWatch {
   private async readCommitted(): Promise<Map<number, bigint>> {
     await this.connect();
     const groups = await this.admin.fetchOffsets({ groupId: this.group, topics: [this.topic] });
-    const entries = groups
-      .flatMap((entry) => entry.partitions)
-      .map(({ partition, offset }) => [partition, BigInt(offset)] as const);
-    return new Map(entries.filter(([, offset]) => offset >= 0n)); // -1: never committed
+    const found = groups.flatMap((entry) => entry.partitions).filter(({ offset }) => BigInt(offset) >= 0n); // -1: never committed
+    this.foreign = found.filter(({ metadata }) => metadata !== this.topicId).map(({ partition }) => partition);
+    const ours = found.filter(({ metadata }) => metadata === this.topicId);
+    return new Map(ours.map(({ partition, offset }) => [partition, BigInt(offset)]));
   }
 
   private async bounds(partition: number): Promise<{ low: bigint; high: bigint }> {

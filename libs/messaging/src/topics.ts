@@ -111,6 +111,19 @@ export async function deleteTopics(settings: KafkaSettings, topics: readonly str
         { topics: present },
       );
     });
+    // the broker answers before every other broker knows; a topic created again too early would be deleted with it
+    for (const deadline = Date.now() + 10_000; ;) {
+      const left = new Set(await admin.listTopics());
+      if (!present.some((topic) => left.has(topic))) return;
+      if (Date.now() > deadline)
+        throw new HighwaterError(
+          messagingCodes.topicRefused,
+          'backoff',
+          `deleting topics ${present.join(', ')}: still listed after 10 s`,
+          { topics: present },
+        );
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   });
 }
 
@@ -145,6 +158,7 @@ export class TopicInspector {
     const doing = `reading topic ${topic}`;
     try {
       if (!this.cluster.isConnected()) await this.cluster.connect();
+      await this.cluster.refreshMetadataIfNecessary(); // knows which broker to ask
       return await topicIdentity(this.cluster, topic);
     } catch (error) {
       if (error instanceof HighwaterError) throw error;

@@ -56,3 +56,4 @@ export * from './cutover/plan-indexes.js';
 export * from './finish/leftovers.js';
 export * from './verify/verify-range.js';
 export * from './progress/fence-arrival.js';
+export * from './registry/ddl-steps.js';
