@@ -57,3 +57,6 @@ export * from './finish/leftovers.js';
 export * from './verify/verify-range.js';
 export * from './progress/fence-arrival.js';
 export * from './registry/ddl-steps.js';
+export * from './preflight/check.js';
+export * from './preflight/codes.js';
+export * from './preflight/preflight.js';

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { HighwaterError } from '@highwater/kernel';
 import type { Client, Database } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
+import { installCodes } from './codes.js';
 import { schemaGrants } from './schema-grants.js';
 import { rolesOf } from './roles.js';
 
@@ -28,7 +29,7 @@ export async function installSchema(
       const installed = await installedVersion(client);
       if (installed > newest)
         throw new HighwaterError(
-          'HW2001',
+          installCodes.schemaNewer,
           'never',
           `schema highwater is at version ${installed}, this program knows ${newest}; a newer Highwater was here`,
           { installed, newest },

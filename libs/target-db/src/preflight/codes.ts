@@ -1,0 +1,59 @@
+import type { ErrorCode } from '@highwater/kernel';
+
+/** One code per check, by the check's stable name. The doc comment is the operator's page. */
+export const preflightCodes = {
+  /** HW2101 An access role cannot connect. Check its URL, pg_hba.conf and the password. */
+  Connection: 'HW2101',
+  /** HW2102 PostgreSQL older than 15 lacks publication column lists and row filters; the stream would carry whole rows. Upgrade the server. */
+  ServerVersion: 'HW2102',
+  /** HW2103 Logical decoding needs wal_level = logical, which needs a restart of the server. Or say `stream: none` in the plan. */
+  WalLevel: 'HW2103',
+  /** HW2104 All replication slots or walsenders are taken. Raise max_replication_slots or max_wal_senders, or drop slots nobody needs. */
+  FreeSlot: 'HW2104',
+  /** HW2105 With max_slot_wal_keep_size = -1 a slot that stops being read fills the disk. Set a limit, or accept `UnlimitedSlotWal` in the plan. */
+  UnlimitedSlotWal: 'HW2105',
+  /** HW2106 A privilege is missing; the exact GRANT is printed. All of them together: `highwater init --print-grants`. */
+  Grant: 'HW2106',
+  /** HW2107 The stream's access role cannot replicate: `alter role … replication`. */
+  ReplicationRole: 'HW2107',
+  /** HW2108 An access role is a superuser: a mistake of ours could then do anything. Use the roles of `highwater init --print-grants`. */
+  SuperuserAccess: 'HW2108',
+  /** HW2109 Several access roles are one database role, or the bridge has no role of its own. It works; separation is lost. */
+  SharedRole: 'HW2109',
+  /** HW2110 Row level security would show us only some rows: a false zero. Grant BYPASSRLS to the roles named, or leave the table out. */
+  RowLevelSecurity: 'HW2110',
+  /** HW2111 A trigger fires on our update of the target, so more than the target may change. Look at it, then accept `TriggerOnUpdate`. */
+  TriggerOnUpdate: 'HW2111',
+  /** HW2112 A trigger that sorts after the bridge may take the value away again. Rename it, or accept `TriggerSortsLast`. */
+  TriggerSortsLast: 'HW2112',
+  /** HW2113 Another publication sends the table's updates downstream: subscribers will receive every row we fill. Accept `PublishedElsewhere`. */
+  PublishedElsewhere: 'HW2113',
+  /** HW2114 A unique index contains the target: a value we fill in may complete a key and fail an application's statement. Accept `UniqueOnTarget`. */
+  UniqueOnTarget: 'HW2114',
+  /** HW2115 ON DELETE SET NULL on the target: once it is NOT NULL, deleting a parent fails with 23502. Change the key, or accept `ForeignKeySetNull`. */
+  ForeignKeySetNull: 'HW2115',
+  /** HW2116 Objects named for a migration that is not living here. They are not touched; `highwater finish` of that migration removes them. */
+  Leftover: 'HW2116',
+  /** HW2117 We may hold row locks for twice the row budget; with deadlock_timeout below that the application could be made a deadlock's victim. Lower limits.rowBudget. */
+  DeadlockTimeout: 'HW2117',
+  /** HW2118 A prepared transaction or a long one is open: the slot's creation and every lock wait for it. End it. */
+  OpenTransaction: 'HW2118',
+  /** HW2119 A subscription writes into the table: the bridge will fire for replicated rows too (ENABLE ALWAYS). */
+  Subscription: 'HW2119',
+  /** HW2120 The table has children by old-style inheritance; NOT NULL and the sweep would reach into them. Not supported. */
+  Inheritance: 'HW2120',
+  /** HW2121 An unlogged or temporary table is not in WAL: no hints, tail passes alone find its new rows. */
+  NotLogged: 'HW2121',
+  /** HW2122 What the target is today: empty table, partly filled, already NOT NULL, with a default. Information. */
+  TargetState: 'HW2122',
+  /** HW2123 Kafka cannot be reached; hints have nowhere to go. Check HIGHWATER_KAFKA_BROKERS, or say `stream: none`. */
+  Kafka: 'HW2123',
+  /** HW2124 Mode strict tells writers apart by the stream's reports, so it needs a stream. */
+  StrictNeedsStream: 'HW2124',
+  /** HW2125 The plan's index name is taken by another relation. Choose another name. */
+  IndexName: 'HW2125',
+  /** HW2126 A rule or a rewrite stands on the table (pg_rewrite): our update may become something else. Not supported. */
+  RewriteRule: 'HW2126',
+} as const satisfies Record<string, ErrorCode>;
+
+export type CheckName = keyof typeof preflightCodes;

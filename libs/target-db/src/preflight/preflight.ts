@@ -1,0 +1,98 @@
+import type { Catalog, CompiledDerivation } from '@highwater/derivation';
+import { messageOf } from '@highwater/kernel';
+import type { Plan } from '@highwater/plan';
+import { checkPrivileges, readOwners, requiredPrivileges, type Grantee } from '../install/required-privileges.js';
+import { rolesOf } from '../install/roles.js';
+import type { Database } from '../session/database.js';
+import { accessRoles } from '../session/settings.js';
+import { judge, type Finding, type PreflightCheck } from './check.js';
+import { leftoverFindings } from './leftovers.js';
+import { roleFindings } from './roles.js';
+import { serverFindings } from './server.js';
+import { tableFindings } from './tables.js';
+
+export interface PreflightRequest {
+  readonly database: Database;
+  readonly plan: Plan;
+  readonly catalog: Catalog;
+  readonly derivations: readonly CompiledDerivation[];
+  /** 8 hex of this migration: its own objects are no leftovers. */
+  readonly short?: string;
+  /** Whether the brokers answered; leave out for a plan without a stream. */
+  readonly kafka?: { readonly reachable: true } | { readonly reachable: false; readonly message: string };
+}
+
+/**
+ * Everything that can be known before anything is written. Reads only. Without all four connections nothing else is asked.
+ * A warning marked `needsAcceptance` blocks unless the plan's `accept` names its check.
+ */
+export async function runPreflight(request: PreflightRequest): Promise<PreflightCheck[]> {
+  const { database, plan } = request;
+  const connections = await Promise.all(accessRoles.map((role) => connection(database, role)));
+  const refused = connections.filter((c) => c.status === 'fail');
+  if (refused.length > 0) return refused.map((finding) => judge(finding, plan.accept));
+  const roles = await rolesOf(database);
+  const findings = [
+    ...connections,
+    ...planFindings(request),
+    ...(await serverFindings(database.state, plan)),
+    ...(await roleFindings(database.state, roles, request.derivations, plan)),
+    ...(await grantFindings(database, roles, request.derivations)),
+    ...(await tableFindings(database, plan, request.derivations)),
+    ...(await leftoverFindings(database.state, request.short)),
+  ];
+  return findings.map((finding) => judge(finding, plan.accept));
+}
+
+async function connection(database: Database, role: (typeof accessRoles)[number]): Promise<Finding> {
+  try {
+    await database[role].query(`preflight as access role ${role}`, 'select 1');
+    return {
+      check: 'Connection',
+      status: 'pass',
+      message: `access role ${role} connects, with its session settings read back`,
+    };
+  } catch (error) {
+    return { check: 'Connection', status: 'fail', message: messageOf(error) };
+  }
+}
+
+function planFindings({ plan, kafka }: PreflightRequest): Finding[] {
+  const findings: Finding[] = [];
+  if (plan.cutover.mode === 'strict' && plan.stream === null)
+    findings.push({
+      check: 'StrictNeedsStream',
+      status: 'fail',
+      message: 'cutover mode strict is refused with stream: none; say mode: bridge, or give the plan a stream',
+    });
+  if (plan.stream !== null && kafka)
+    findings.push(
+      kafka.reachable
+        ? { check: 'Kafka', status: 'pass', message: 'Kafka answers' }
+        : { check: 'Kafka', status: 'fail', message: kafka.message },
+    );
+  return findings;
+}
+
+async function grantFindings(
+  database: Database,
+  roles: Readonly<Record<Grantee, string>>,
+  derivations: readonly CompiledDerivation[],
+): Promise<Finding[]> {
+  const owners = await readOwners(
+    database.state,
+    derivations.map((d) => d.table.relid),
+  );
+  const checked = await checkPrivileges(database.state, requiredPrivileges(derivations, owners), roles);
+  const missing = checked.filter((p) => !p.held);
+  if (missing.length === 0)
+    return [
+      { check: 'Grant', status: 'pass', message: `all ${checked.length} privileges that the plan needs are there` },
+    ];
+  return missing.map((p) => ({
+    check: 'Grant',
+    status: 'fail',
+    message: `access role ${p.grantee} (${roles[p.grantee]}) lacks ${p.privilege.toLowerCase()}${p.name ? ` on ${p.kind} "${p.name}"` : ` on the database`}`,
+    fixSql: p.grantSql,
+  }));
+}
