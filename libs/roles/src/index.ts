@@ -1,3 +1,13 @@
 export * from './event-publisher/event-publisher.js';
 export * from './relay/relay.js';
 export type { RelayLog } from './relay/relay-session.js';
+export * from './control/port.js';
+export * as controlCodes from './control/codes.js';
+export { PlanRejected, readPlan } from './control/resolve.js';
+export { NotReady } from './control/use-cases.js';
+export * from './engine-port.js';
+export * from './settings.js';
+export * from './filler/filler.js';
+export * from './sweeper/sweeper.js';
+export type { WorkerLog } from './sweeper/worker-log.js';
+export * from './engine.js';

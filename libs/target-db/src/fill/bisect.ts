@@ -12,6 +12,9 @@ export interface BisectResult {
   readonly contended: readonly (readonly string[])[];
 }
 
+/** Waits add up while rows are singled out. */
+const rowLockTimeoutMs = 5;
+
 /**
  * Writes locked rows, halving on an error until only the guilty row is left, which is listed instead of written. From left to right, so that
  * when `withinBudget` says stop, a prefix is decided and the caller can commit it. At least one row is decided.
@@ -27,8 +30,8 @@ export async function bisect(
   const unfilled: UnfilledRow[] = [];
   const contended: (readonly string[])[] = [];
   const segments: [number, number][] = keys.length > 0 ? [[0, keys.length]] : [];
-  // a constraint that waits for COMMIT would blame the whole transaction
-  await client.query('set constraints all immediate');
+  // a constraint that waits for COMMIT would blame the whole transaction; a row that waits would use up the time of all others
+  await client.query(`set constraints all immediate; set local lock_timeout = ${rowLockTimeoutMs}`);
   for (let segment = segments.pop(); segment; segment = segments.pop()) {
     const [from, to] = segment;
     if (decided > 0 && !withinBudget()) break;

@@ -22,6 +22,8 @@ export interface FillHint {
   readonly forced?: boolean;
   /** Parked before: counted as parked already. */
   readonly parkedBefore?: boolean;
+  /** If it is contended again, that is its verdict: counted only then. */
+  readonly lastLook?: boolean;
 }
 
 export type HintVerdict =

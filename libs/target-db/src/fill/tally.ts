@@ -15,7 +15,8 @@ const counted = [
 
 /**
  * The tally's upsert as a statement for the message that commits, empty when there is nothing to count: counted exactly when it
- * happened. `parked` and `contended` are counted per look, `parked` once per hint.
+ * happened. each hint counts once, however often it is looked at;
+ * a hint that was `parked` counts as that too.
  */
 export function tallyStatement(
   target: FillTarget,
@@ -25,7 +26,7 @@ export function tallyStatement(
   const partitions = new Map<number, Map<Verdict, number>>();
   hints.forEach((hint, i) => {
     const verdict = verdicts[i]?.verdict;
-    if (!verdict || (verdict === 'parked' && hint.parkedBefore)) return;
+    if (!verdict || (verdict === 'parked' && hint.parkedBefore) || (verdict === 'contended' && !hint.lastLook)) return;
     const counts = partitions.get(hint.partition) ?? new Map<Verdict, number>();
     counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
     partitions.set(hint.partition, counts);

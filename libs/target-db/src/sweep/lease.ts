@@ -13,7 +13,8 @@ export interface RangeLease {
   readonly pass: number;
   readonly rangeNo: number;
   readonly token: FencingToken;
-  readonly rowsEstimated: number;
+  /** Of the whole table, from the ranges of pass 0. */
+  readonly tableRowsEstimated: number;
 }
 
 interface LeaseRow extends Record<string, unknown> {
@@ -21,7 +22,7 @@ interface LeaseRow extends Record<string, unknown> {
   pass: number;
   range_no: number;
   token: string;
-  rows_estimated: string;
+  table_rows: string;
 }
 
 /** Takes one open range of the epoch that nobody holds; undefined when there is none. */
@@ -39,7 +40,9 @@ export async function leaseRange(
                 and (o.lease_until is null or o.lease_until < clock_timestamp())
               order by o.pass, o.target_no, o.range_no limit 1 for update skip locked) as free
       where s.migration_id = $1 and s.epoch = $2 and (s.target_no, s.pass, s.range_no) = (free.target_no, free.pass, free.range_no)
-      returning s.target_no, s.pass, s.range_no, s.lease_token::text as token, s.rows_estimated::text as rows_estimated`,
+      returning s.target_no, s.pass, s.range_no, s.lease_token::text as token,
+                (select coalesce(sum(t.rows_estimated), 0)::text from highwater.sweep_range as t
+                  where t.migration_id = $1 and t.epoch = $2 and t.target_no = s.target_no and t.pass = 0) as table_rows`,
     [of.migrationId, of.epoch, of.owner, of.targetNos],
   );
   if (!row) return undefined;
@@ -50,7 +53,7 @@ export async function leaseRange(
     pass: row.pass,
     rangeNo: row.range_no,
     token: row.token as FencingToken,
-    rowsEstimated: Number(row.rows_estimated),
+    tableRowsEstimated: Number(row.table_rows),
   };
 }
 
