@@ -11,11 +11,11 @@ export interface PreflightCheck {
   readonly table?: string;
   /** The statement that mends it, to be run by an administrator. */
   readonly fixSql?: string;
-  /** A warning that blocks until the plan accepts it by name. */
-  readonly needsAcceptance: boolean;
-  readonly accepted: boolean;
+  /** Fails until the plan's `accept` names it, then warns. Nothing else can be accepted. */
+  readonly acceptable?: boolean;
 }
 
+/** What a check found, before the plan's `accept` is looked at. */
 export interface Finding {
   readonly check: CheckName;
   readonly status: 'pass' | 'warn' | 'fail';
@@ -25,16 +25,14 @@ export interface Finding {
   readonly needsAcceptance?: boolean;
 }
 
-export function judge(finding: Finding, accept: readonly string[]): PreflightCheck {
-  const needsAcceptance = finding.status === 'warn' && finding.needsAcceptance === true;
-  const accepted = needsAcceptance && accept.includes(finding.check);
-  const message =
-    needsAcceptance && !accepted
-      ? `${finding.message}; to go on all the same: accept: [${finding.check}]`
-      : finding.message;
-  return { ...finding, code: preflightCodes[finding.check], message, needsAcceptance, accepted };
+export function judge({ needsAcceptance, ...finding }: Finding, accept: readonly string[]): PreflightCheck {
+  const code = preflightCodes[finding.check];
+  if (needsAcceptance !== true) return { ...finding, code };
+  if (accept.includes(finding.check)) return { ...finding, code, status: 'warn', acceptable: true };
+  const message = `${finding.message}; to go on all the same: accept: [${finding.check}]`;
+  return { ...finding, code, status: 'fail', acceptable: true, message };
 }
 
 /** What keeps the migration from starting. */
 export const blocking = (checks: readonly PreflightCheck[]): PreflightCheck[] =>
-  checks.filter((c) => c.status === 'fail' || (c.needsAcceptance && !c.accepted));
+  checks.filter((c) => c.status === 'fail');

@@ -47,7 +47,7 @@ export const preflightCodes = {
   /** HW2122 What the target is today: empty table, partly filled, already NOT NULL, with a default. Information. */
   TargetState: 'HW2122',
   /** HW2123 Kafka cannot be reached; hints have nowhere to go. Check HIGHWATER_KAFKA_BROKERS, or say `stream: none`. */
-  Kafka: 'HW2123',
+  KafkaReachable: 'HW2123',
   /** HW2124 Mode strict tells writers apart by the stream's reports, so it needs a stream. */
   StrictNeedsStream: 'HW2124',
   /** HW2125 The plan's index name is taken by another relation. Choose another name. */

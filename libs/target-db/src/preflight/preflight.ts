@@ -1,10 +1,11 @@
-import type { Catalog, CompiledDerivation } from '@highwater/derivation';
+import type { CompiledDerivation } from '@highwater/derivation';
 import { messageOf } from '@highwater/kernel';
 import type { Plan } from '@highwater/plan';
 import { checkPrivileges, readOwners, requiredPrivileges, type Grantee } from '../install/required-privileges.js';
 import { rolesOf } from '../install/roles.js';
 import type { Database } from '../session/database.js';
 import { accessRoles } from '../session/settings.js';
+import type { FillTarget } from '../target.js';
 import { judge, type Finding, type PreflightCheck } from './check.js';
 import { leftoverFindings } from './leftovers.js';
 import { roleFindings } from './roles.js';
@@ -14,20 +15,19 @@ import { tableFindings } from './tables.js';
 export interface PreflightRequest {
   readonly database: Database;
   readonly plan: Plan;
-  readonly catalog: Catalog;
-  readonly derivations: readonly CompiledDerivation[];
-  /** 8 hex of this migration: its own objects are no leftovers. */
-  readonly short?: string;
+  /** Every entry of the plan, compiled. */
+  readonly targets: readonly FillTarget[];
   /** Whether the brokers answered; leave out for a plan without a stream. */
   readonly kafka?: { readonly reachable: true } | { readonly reachable: false; readonly message: string };
 }
 
 /**
  * Everything that can be known before anything is written. Reads only. Without all four connections nothing else is asked.
- * A warning marked `needsAcceptance` blocks unless the plan's `accept` names its check.
+ * What the plan may accept by name fails until it does.
  */
 export async function runPreflight(request: PreflightRequest): Promise<PreflightCheck[]> {
-  const { database, plan } = request;
+  const { database, plan, targets } = request;
+  const derivations = targets.map((target) => target.derivation);
   const connections = await Promise.all(accessRoles.map((role) => connection(database, role)));
   const refused = connections.filter((c) => c.status === 'fail');
   if (refused.length > 0) return refused.map((finding) => judge(finding, plan.accept));
@@ -36,10 +36,10 @@ export async function runPreflight(request: PreflightRequest): Promise<Preflight
     ...connections,
     ...planFindings(request),
     ...(await serverFindings(database.state, plan)),
-    ...(await roleFindings(database.state, roles, request.derivations, plan)),
-    ...(await grantFindings(database, roles, request.derivations)),
-    ...(await tableFindings(database, plan, request.derivations)),
-    ...(await leftoverFindings(database.state, request.short)),
+    ...(await roleFindings(database.state, roles, derivations, plan)),
+    ...(await grantFindings(database, roles, derivations)),
+    ...(await tableFindings(database, plan, derivations)),
+    ...(await leftoverFindings(database.state, targets[0]?.short)),
   ];
   return findings.map((finding) => judge(finding, plan.accept));
 }
@@ -68,8 +68,8 @@ function planFindings({ plan, kafka }: PreflightRequest): Finding[] {
   if (plan.stream !== null && kafka)
     findings.push(
       kafka.reachable
-        ? { check: 'Kafka', status: 'pass', message: 'Kafka answers' }
-        : { check: 'Kafka', status: 'fail', message: kafka.message },
+        ? { check: 'KafkaReachable', status: 'pass', message: 'Kafka answers' }
+        : { check: 'KafkaReachable', status: 'fail', message: kafka.message },
     );
   return findings;
 }
