@@ -54,7 +54,10 @@ export async function runCommand<T extends CommandType>(
   };
   const ran = await context.runner.run(streamOf(migrationId), command(type, data, issued) as MigrationCommand);
   for (const event of ran.accepted ? ran.events : []) {
-    context.logger.info({ migrationId, event: event.type, actor: by.actor, phase: ran.state.phase }, `event ${event.type}`);
+    context.logger.info(
+      { migrationId, event: event.type, actor: by.actor, phase: ran.state.phase },
+      `event ${event.type}`,
+    );
   }
   if (!ran.accepted) return { refusal: ran.refusal, state: ran.state };
   if (ran.state.phase === 'none') throw new Error('invariant broken: an accepted command left no migration');
@@ -124,7 +127,11 @@ export function refusalError(migrationId: string, asked: string, refusal: Refusa
         'give the new plan another name in `migration:`',
       );
     case 'NotReady':
-      return make(codes.notReady, `migration "${migrationId}" is not ready: ${detail}`, 'GET /cutover/readiness names each obstacle');
+      return make(
+        codes.notReady,
+        `migration "${migrationId}" is not ready: ${detail}`,
+        'GET /cutover/readiness names each obstacle',
+      );
     case 'Stale':
       return make(
         codes.staleGeneration,
@@ -133,9 +140,17 @@ export function refusalError(migrationId: string, asked: string, refusal: Refusa
       );
     case 'Paused':
     case 'Held':
-      return make(codes.stopped, `migration "${migrationId}" is ${refusal.refused.toLowerCase()}: ${detail}`, 'resume or release it first');
+      return make(
+        codes.stopped,
+        `migration "${migrationId}" is ${refusal.refused.toLowerCase()}: ${detail}`,
+        'resume or release it first',
+      );
     case 'AttemptRunning':
-      return make(codes.attemptRunning, `another cutover attempt of "${migrationId}" is under way: ${detail}`, 'follow that operation');
+      return make(
+        codes.attemptRunning,
+        `another cutover attempt of "${migrationId}" is under way: ${detail}`,
+        'follow that operation',
+      );
     default:
       return make(codes.wrongPhase, `${asked} refused for migration "${migrationId}": ${refusal.refused} ${detail}`);
   }

@@ -6,7 +6,15 @@ import type { NullCounts } from './null-counts.js';
 import type { ProcessFacts } from './process-facts.js';
 import type { ProcessState } from './process-state.js';
 
-const started: readonly LiveMigration['phase'][] = ['expanded', 'streaming', 'sweeping', 'swept', 'bridged', 'cutting-over', 'enforced'];
+const started: readonly LiveMigration['phase'][] = [
+  'expanded',
+  'streaming',
+  'sweeping',
+  'swept',
+  'bridged',
+  'cutting-over',
+  'enforced',
+];
 
 interface PassRow extends Record<string, unknown> {
   since_bridge: boolean;
@@ -32,7 +40,10 @@ export async function readFacts(
   const fence = state.stream === 'open' ? await currentFence(context, process, state) : undefined;
   const fenceOpen = fence !== undefined && !isReached(fence) && fence.ageMs < 30_000;
   const open = (verb: string): StoredOperation | undefined => operations.find((operation) => operation.verb === verb);
-  const targetsNotNull = progress.reduce((sum, one) => sum + Object.values(one.unfillable).reduce((a, b) => a + b, 0), 0);
+  const targetsNotNull = progress.reduce(
+    (sum, one) => sum + Object.values(one.unfillable).reduce((a, b) => a + b, 0),
+    0,
+  );
   const facts: ProcessFacts = {
     phase: state.phase,
     started: started.includes(state.phase) || (state.phase === 'preflighted' && open('start') !== undefined),
@@ -51,7 +62,8 @@ export async function readFacts(
     msSinceTailPass: pass?.age_ms === null || pass === undefined ? Infinity : Number(pass.age_ms),
     fenceOpen,
     msSinceFence: fence ? fence.ageMs : Infinity,
-    verificationWanted: state.bridge !== null && (state.verification === null || state.verification.at < state.bridge.at),
+    verificationWanted:
+      state.bridge !== null && (state.verification === null || state.verification.at < state.bridge.at),
     ready: seen.ready,
     cutoverOperationId: open('cutover')?.id ?? null,
     begunOperationId: state.phase === 'cutting-over' ? state.operationId : null,

@@ -45,7 +45,8 @@ const tailPassEveryMs = 2_000;
  */
 export function nextAct(facts: ProcessFacts): Act {
   if (facts.phase === 'finished') return wait('Finished');
-  if (facts.finishOperationId !== null && facts.phase === 'enforced') return { kind: 'finish', operationId: facts.finishOperationId };
+  if (facts.finishOperationId !== null && facts.phase === 'enforced')
+    return { kind: 'finish', operationId: facts.finishOperationId };
   if (!facts.started) return wait('NotStarted');
   if (facts.phase === 'enforced') return wait('AwaitingFinish');
   if (facts.phase === 'preflighted') return { kind: 'expand' };
@@ -81,7 +82,8 @@ function whileSweeping(facts: ProcessFacts): Act {
 }
 
 function whileBridged(facts: ProcessFacts): Act {
-  if (facts.cutoverOperationId !== null && facts.ready) return { kind: 'cutover', operationId: facts.cutoverOperationId };
+  if (facts.cutoverOperationId !== null && facts.ready)
+    return { kind: 'cutover', operationId: facts.cutoverOperationId };
   if (facts.openRanges > 0) return wait('TailPass');
   const passIsStale = !facts.tailPassSinceBridge || (facts.nulls > 0 && facts.msSinceTailPass > tailPassEveryMs);
   if (passIsStale) return { kind: 'tailPass', pass: facts.pass + 1 };

@@ -1,4 +1,4 @@
-import { nullCount, nullIndexReady } from '@highwater/target-db';
+import { catalogFacts, countNulls } from '@highwater/target-db';
 import type { ControlContext } from './context.js';
 import type { ProcessState } from './process-state.js';
 
@@ -12,14 +12,15 @@ export interface NullCounts {
 
 export const notCounted: NullCounts = { indexed: false, byTarget: [], total: 0 };
 
-export async function countNulls(context: ControlContext, process: ProcessState): Promise<NullCounts> {
+export async function readNullCounts(context: ControlContext, process: ProcessState): Promise<NullCounts> {
   const byTarget: (number | null)[] = [];
   for (const target of process.targets) {
-    const ready = await nullIndexReady(context.database.state, target);
-    byTarget.push(ready ? await nullCount(context.database.fill, target) : null);
+    const facts = await catalogFacts(context.database.state, target);
+    if (facts.notNull) byTarget.push(0);
+    else byTarget.push(facts.nullIndexValid ? Number(await countNulls(context.database.fill, target)) : null);
   }
   return {
-    indexed: byTarget.every((count) => count !== null),
+    indexed: byTarget.length > 0 && byTarget.every((count) => count !== null),
     byTarget,
     total: byTarget.reduce<number>((sum, count) => sum + (count ?? 0), 0),
   };

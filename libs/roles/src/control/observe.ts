@@ -1,20 +1,17 @@
 import { messageOf } from '@highwater/kernel';
-import { type LiveMigration, type Observations, type Observed } from '@highwater/migration';
+import type { LiveMigration, Observations, Observed, SlotSeen } from '@highwater/migration';
 import {
   describeBlocker,
-  fingerprintDifference,
-  footprintOf,
   publicationFacts,
   readBlockers,
   readBridgeFacts,
-  readBridgeUses,
-  readFingerprint,
   slotFacts,
   type BridgeUse,
   type TargetProgress,
 } from '@highwater/target-db';
 import { currentFence, isReached, roundTripMs } from './acts/fence.js';
 import { streamInfo, type ControlContext } from './context.js';
+import { readSchemaFingerprint } from './footprint.js';
 import type { NullCounts } from './null-counts.js';
 import type { ProcessState } from './process-state.js';
 
@@ -43,14 +40,16 @@ export async function observe(
   const relids = [...new Set(process.targets.map((target) => target.derivation.table.relid))];
 
   if (state.preflight) {
-    const accepted = new Set(state.preflight.acceptedWarnings);
     seen.preflight = {
       at: new Date().toISOString(),
       failures: [],
-      unacceptedWarnings: state.preflight.warnings.filter((name) => !accepted.has(name) && needsAcceptance(name)),
+      unacceptedWarnings: state.preflight.warnings.filter((name) => !state.preflight?.acceptedWarnings.includes(name)),
     };
     const fingerprintExpected = state.preflight.fingerprint;
-    seen.schema = await look(async () => ({ fingerprintExpected, fingerprintFound: await schemaHash(context, process) }));
+    seen.schema = await look(async () => ({
+      fingerprintExpected,
+      fingerprintFound: (await readSchemaFingerprint(database.state, process)).hash,
+    }));
   }
   const info = streamInfo(state);
   if (state.streamPlanned && info) {
@@ -69,7 +68,7 @@ export async function observe(
       const slot = await slotFacts(database.state, info.slot);
       return {
         active: slot.exists && slot.active,
-        walStatus: slot.exists ? slot.walStatus : null,
+        walStatus: slot.exists ? (slot.walStatus as SlotSeen['walStatus']) : null,
         retainedBytes: Number(slot.exists ? (slot.retainedBytes ?? 0n) : 0n),
         safeBytes: slot.exists && slot.safeBytes !== null ? Number(slot.safeBytes) : null,
         limitBytes: Number(process.plan.stream?.retainedWalBytes ?? 0n),
@@ -85,7 +84,9 @@ export async function observe(
         fence: {
           token: fence.token,
           writtenAt: fence.writtenAt.toISOString(),
-          ...(isReached(fence) && fence.lastArrivalAt ? { reachedAt: fence.lastArrivalAt.toISOString(), roundTripMs: roundTripMs(fence) } : {}),
+          ...(isReached(fence) && fence.lastArrivalAt
+            ? { reachedAt: fence.lastArrivalAt.toISOString(), roundTripMs: roundTripMs(fence) }
+            : {}),
           partitions: fence.partitions,
           reached: fence.arrived.length,
           stuck: Array.from({ length: fence.partitions }, (_, partition) => partition)
@@ -101,7 +102,10 @@ export async function observe(
     rangesOpen: state.sweepResult === null ? Math.max(open, 1) : open,
     rangesDone: given.progress.reduce((sum, one) => sum + one.doneRanges, 0),
     workers: state.limits.sweepWorkers,
-    rowsRemainingEstimated: given.progress.reduce((sum, one) => sum + Math.max(0, one.rowsEstimated - one.rowsScanned), 0),
+    rowsRemainingEstimated: given.progress.reduce(
+      (sum, one) => sum + Math.max(0, one.rowsEstimated - one.rowsScanned),
+      0,
+    ),
     tailPassesDone: given.progress.reduce((most, one) => Math.max(most, one.pass), 0) - (open > 0 ? 1 : 0),
   };
   const unfillableOf = (targetNo: number): Readonly<Record<string, number>> =>
@@ -120,12 +124,21 @@ export async function observe(
   const byReason: Record<string, number> = {};
   state.targets.forEach((target, targetNo) => {
     if (!target.notNull) return;
-    for (const [reason, count] of Object.entries(unfillableOf(targetNo))) byReason[reason] = (byReason[reason] ?? 0) + count;
+    for (const [reason, count] of Object.entries(unfillableOf(targetNo)))
+      byReason[reason] = (byReason[reason] ?? 0) + count;
   });
-  seen.unfillable = { at: new Date().toISOString(), total: Object.values(byReason).reduce((a, b) => a + b, 0), byReason };
+  seen.unfillable = {
+    at: new Date().toISOString(),
+    total: Object.values(byReason).reduce((a, b) => a + b, 0),
+    byReason,
+  };
   seen.bridge = await look(() => bridgeSeen(context, process, state, given.uses));
   if (state.verification)
-    seen.verification = { at: state.verification.at, checked: state.verification.checked, mismatches: state.verification.mismatches };
+    seen.verification = {
+      at: state.verification.at,
+      checked: state.verification.checked,
+      mismatches: state.verification.mismatches,
+    };
   seen.lockBlockers = await look(async () => ({
     blockers: (await readBlockers(database.state, relids, { minimumAgeMs: blockerAgeMsMin })).map((blocker) => ({
       pid: blocker.pid,
@@ -138,16 +151,6 @@ export async function observe(
   }));
   return seen;
 }
-
-/** Warnings are recorded by name; the ones preflight lets pass without acceptance are recorded with a leading "info:". */
-const needsAcceptance = (name: string): boolean => !name.startsWith('info:');
-
-export async function schemaHash(context: ControlContext, process: ProcessState): Promise<string> {
-  const found = await readFingerprint(context.database.state, footprintOf(process.targets.map((target) => target.derivation)));
-  return found.hash;
-}
-
-export { fingerprintDifference };
 
 async function bridgeSeen(
   context: ControlContext,
@@ -163,7 +166,13 @@ async function bridgeSeen(
   unresolvedInWindow: number;
 }> {
   const windowMs = state.windowMs;
-  if (!state.bridge) return { mode: state.mode === 'strict' ? 'observe' : 'assign', enabledEverywhere: false, windowMs, unresolvedInWindow: 0 };
+  if (!state.bridge)
+    return {
+      mode: state.mode === 'strict' ? 'observe' : 'assign',
+      enabledEverywhere: false,
+      windowMs,
+      unresolvedInWindow: 0,
+    };
   let enabledEverywhere = true;
   for (const target of process.targets) {
     const facts = await readBridgeFacts(context.database.state, target);
@@ -178,7 +187,9 @@ async function bridgeSeen(
     installedAt: state.bridge.at,
     enabledEverywhere,
     windowMs,
-    ...(last ? { lastUnresolved: { applicationName: last.applicationName || 'an unnamed application', at: last.lastAt } } : {}),
+    ...(last
+      ? { lastUnresolved: { applicationName: last.applicationName || 'an unnamed application', at: last.lastAt } }
+      : {}),
     unresolvedInWindow: unresolved.filter((use) => use.lastAgeMs < windowMs).length,
   };
 }

@@ -81,7 +81,12 @@ export interface MigrationStatusView {
   readonly reason: { readonly code: string; readonly message: string; readonly since: string };
   readonly readyGeneration: string | null;
   readonly hints: HintTally;
-  readonly bridge: readonly { readonly applicationName: string; readonly outcome: string; readonly statements: string; readonly lastAt: string }[];
+  readonly bridge: readonly {
+    readonly applicationName: string;
+    readonly outcome: string;
+    readonly statements: string;
+    readonly lastAt: string;
+  }[];
   readonly slot: { readonly retainedBytes: number; readonly limitBytes: number; readonly active: boolean } | null;
   readonly ddlSteps: readonly DdlStepView[];
   readonly leftovers: readonly string[];
@@ -148,12 +153,19 @@ export interface MigrationControl {
   pause(id: string, context: CommandContext): Promise<Operation>;
   resume(id: string, context: CommandContext): Promise<Operation>;
   halt(id: string, context: CommandContext): Promise<Operation>;
-  finish(id: string, input: { readonly afterMs?: number; readonly purge?: boolean }, context: CommandContext): Promise<Operation>;
+  finish(
+    id: string,
+    input: { readonly afterMs?: number; readonly purge?: boolean },
+    context: CommandContext,
+  ): Promise<Operation>;
   /** Undefined id: the only live migration, else HW6015. */
   readiness(id?: string): Promise<ReadinessView>;
   cutover(id: string | undefined, input: CutoverInput, context: CommandContext): Promise<Operation>;
   operation(id: string): Promise<Operation | undefined>;
   events(id: string, afterVersion: number, limit: number): Promise<readonly StoredEventView[]>;
-  unfillable(id: string, page: { readonly limit: number; readonly offset: number }): Promise<readonly UnfillableRowView[]>;
+  unfillable(
+    id: string,
+    page: { readonly limit: number; readonly offset: number },
+  ): Promise<readonly UnfillableRowView[]>;
   setLimits(id: string, limits: Partial<Limits>, context: CommandContext): Promise<Operation>;
 }

@@ -1,16 +1,20 @@
+import type { Catalog } from '@highwater/derivation';
 import type { Plan } from '@highwater/plan';
 import type { FillTarget } from '@highwater/target-db';
-import type { WaitReason } from './next-act.js';
 
 /** A migration as its control process holds it: identity, the plan compiled once, and what is only remembered while it runs. */
 export interface ProcessState {
   readonly id: string;
   readonly short: string;
   readonly planHash: string;
+  readonly planSource: string;
   readonly plan: Plan;
+  readonly catalog: Catalog;
   readonly targets: readonly FillTarget[];
-  /** What is being done, or why nothing is; shown to operators. */
-  doing: { code: WaitReason | string; message: string; since: Date };
+  /** What is being done, or why nothing is; shown to operators, never empty. */
+  doing: { code: string; message: string; since: Date };
+  /** The last act failed and is tried again. */
+  blocked: boolean;
 }
 
 export function say(process: ProcessState, code: string, message: string, now: Date): void {

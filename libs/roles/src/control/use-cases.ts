@@ -75,7 +75,11 @@ export class UseCases implements MigrationControl {
     } catch (error) {
       if (error instanceof HighwaterError)
         await markOperation(access, operation.id, 'failed', {
-          error: { code: error.code, message: error.message, ...(error.help === undefined ? {} : { help: error.help }) },
+          error: {
+            code: error.code,
+            message: error.message,
+            ...(error.help === undefined ? {} : { help: error.help }),
+          },
         });
       throw error;
     }
@@ -114,8 +118,10 @@ export class UseCases implements MigrationControl {
     return this.ask(id, 'start', {}, by);
   }
 
-  pause = (id: string, by: CommandContext): Promise<Operation> => this.ask(id, 'pause', { reason: by.reason ?? '' }, by);
-  resume = (id: string, by: CommandContext): Promise<Operation> => this.ask(id, 'resume', { reason: by.reason ?? '' }, by);
+  pause = (id: string, by: CommandContext): Promise<Operation> =>
+    this.ask(id, 'pause', { reason: by.reason ?? '' }, by);
+  resume = (id: string, by: CommandContext): Promise<Operation> =>
+    this.ask(id, 'resume', { reason: by.reason ?? '' }, by);
   halt = (id: string, by: CommandContext): Promise<Operation> => this.ask(id, 'halt', { reason: by.reason ?? '' }, by);
 
   setLimits = (id: string, limits: Partial<Limits>, by: CommandContext): Promise<Operation> =>
@@ -131,7 +137,8 @@ export class UseCases implements MigrationControl {
     const migration = id ?? (await this.onlyLive());
     await this.live(migration);
     const evaluation = await readEvaluation(this.context.database.state, migration);
-    if (!evaluation?.readiness || evaluation.ageMs > evaluationAgeMsMax) throw notEvaluated(migration, evaluation?.ageMs);
+    if (!evaluation?.readiness || evaluation.ageMs > evaluationAgeMsMax)
+      throw notEvaluated(migration, evaluation?.ageMs);
     return evaluation.readiness as ReadinessView;
   }
 
@@ -171,7 +178,13 @@ export class UseCases implements MigrationControl {
         'read /cutover/readiness again and present its generation in If-Match',
       );
     if (!readiness.ready) throw new NotReady(readiness);
-    return this.ask(migration, 'cutover', { ...input, reason: by.reason ?? '' }, by, hashOf(migration, 'cutover', { ...input }));
+    return this.ask(
+      migration,
+      'cutover',
+      { ...input, reason: by.reason ?? '' },
+      by,
+      hashOf(migration, 'cutover', { ...input }),
+    );
   }
 
   async operation(id: string): Promise<Operation | undefined> {
@@ -250,12 +263,16 @@ export class UseCases implements MigrationControl {
 
   private async onlyLive(): Promise<string> {
     const all = await this.list();
-    const live = all.filter((one) => !(['finished', 'none'] as Migration['phase'][]).includes(one.phase as Migration['phase']));
+    const live = all.filter(
+      (one) => !(['finished', 'none'] as Migration['phase'][]).includes(one.phase as Migration['phase']),
+    );
     if (live.length === 1 && live[0]) return live[0].id;
     throw new HighwaterError(
       codes.whichMigration,
       'never',
-      live.length === 0 ? 'no migration is live' : `${live.length} migrations are live: ${live.map((one) => one.id).join(', ')}`,
+      live.length === 0
+        ? 'no migration is live'
+        : `${live.length} migrations are live: ${live.map((one) => one.id).join(', ')}`,
       { live: live.map((one) => one.id) },
       'name one with ?migration=',
     );
@@ -308,7 +325,9 @@ const notEvaluated = (id: string, ageMs: number | undefined): HighwaterError =>
   );
 
 const keyReused = (key: string): HighwaterError =>
-  new HighwaterError(codes.keyReused, 'never', `idempotency key "${key}" was used before with another request`, { key });
+  new HighwaterError(codes.keyReused, 'never', `idempotency key "${key}" was used before with another request`, {
+    key,
+  });
 
 const hashOf = (id: string, verb: string, request: object): string => sha256(JSON.stringify([id, verb, request]));
 

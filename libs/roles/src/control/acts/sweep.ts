@@ -3,10 +3,18 @@ import { createRanges, createTailPass, openGate, readFillProgress } from '@highw
 import { issue, type ControlContext } from '../context.js';
 import type { ProcessState } from '../process-state.js';
 
-const gateOf = (process: ProcessState): { migrationId: string; short: string } => ({ migrationId: process.id, short: process.short });
+const gateOf = (process: ProcessState): { migrationId: string; short: string } => ({
+  migrationId: process.id,
+  short: process.short,
+});
 
 /** Reads where history ends now, stores the ranges, opens the gate and records it. Sweepers take it from there. */
-export async function startSweep(context: ControlContext, process: ProcessState, state: LiveMigration, epoch: number): Promise<void> {
+export async function startSweep(
+  context: ControlContext,
+  process: ProcessState,
+  state: LiveMigration,
+  epoch: number,
+): Promise<void> {
   const { database } = context;
   const tables = [];
   for (const target of process.targets) {
@@ -36,7 +44,8 @@ export async function startTailPass(
 
 export async function completeSweep(context: ControlContext, process: ProcessState, epoch: number): Promise<void> {
   const progress = await readFillProgress(context.database.state, process.id, epoch);
-  const sum = (pick: (one: (typeof progress)[number]) => number): number => progress.reduce((total, one) => total + pick(one), 0);
+  const sum = (pick: (one: (typeof progress)[number]) => number): number =>
+    progress.reduce((total, one) => total + pick(one), 0);
   await issue(context, process.id, 'RecordSweepCompleted', {
     epoch,
     filled: sum((one) => one.filled.sweep + one.filled.tailPass),

@@ -1,0 +1,335 @@
+import { HighwaterError, isHighwaterError, must } from '@highwater/kernel';
+import {
+  enforcementFound,
+  nextCutoverStep,
+  noProofs,
+  type CutoverProofs,
+  type CutoverStep,
+  type DdlStep,
+  type LiveMigration,
+  type TargetName,
+} from '@highwater/migration';
+import {
+  catalogFacts,
+  countNulls,
+  dropGuard,
+  ensureForeignKey,
+  ensurePlanIndex,
+  guardTable,
+  readDdlSteps,
+  readFillProgress,
+  setNotNull,
+  validateGuard,
+  type DdlBudget,
+  type FillTarget,
+} from '@highwater/target-db';
+import * as codes from '../codes.js';
+import { issue, runCommand, type ControlContext, type Issuer } from '../context.js';
+import type { ProcessState } from '../process-state.js';
+import { waitUntil } from '../wait-until.js';
+import { currentFence, isReached, roundTripMs, writeFence } from './fence.js';
+import { startTailPass } from './sweep.js';
+
+/*
+ * One attempt, table by table in plan order (DESIGN section 9, steps 2 to 6). Nothing here is remembered that matters: after a crash the
+ * next controller finds phase cutting-over, reads the catalog and goes on with whatever step follows from it.
+ *
+ *   fence ─▶ drain ─▶ guard ─▶ validate ─▶ setNotNull ─▶ next table … ─▶ finishers ─▶ CutoverCompleted
+ *     ▲          a NULL behind the lock: all rolled back │
+ *     └──────────────────────────────────────────────────┘
+ */
+
+const fenceLimitMs = 30_000;
+const drainLimitMs = 60_000;
+/** Rounds of one table: a NULL that comes back each time is a writer that the bridge does not reach. */
+const roundsMax = 5;
+
+interface Attempt {
+  readonly context: ControlContext;
+  readonly process: ProcessState;
+  readonly number: number;
+  readonly by: Issuer;
+  readonly budget: DdlBudget;
+  readonly signal: AbortSignal;
+}
+
+export async function cutOver(
+  context: ControlContext,
+  process: ProcessState,
+  state: LiveMigration,
+  by: Issuer,
+  budget: DdlBudget,
+  signal: AbortSignal,
+): Promise<void> {
+  const attempt: Attempt = { context, process, number: state.cutoverAttempts, by, budget, signal };
+  let turn: FillTarget | undefined;
+  try {
+    for (const target of process.targets) {
+      if (process.plan.tables[target.targetNo]?.notNull === false) continue;
+      turn = target;
+      await enforceTable(attempt, target);
+    }
+    turn = undefined;
+    await finishers(attempt);
+    await issue(context, process.id, 'CompleteCutover', { attempt: attempt.number }, by);
+  } catch (error) {
+    signal.throwIfAborted(); // stopping is no failure: the next controller goes on
+    await recordFailure(attempt, turn, error);
+    throw error;
+  }
+}
+
+async function enforceTable(attempt: Attempt, target: FillTarget): Promise<void> {
+  const { context, process } = attempt;
+  let proofs = noProofs;
+  let rounds = 0;
+  for (;;) {
+    attempt.signal.throwIfAborted();
+    const { state } = await context.runner.state(`migration/${process.id}`);
+    if (state.phase === 'none') throw new Error('invariant broken: a migration under cutover exists');
+    const facts = await catalogFacts(context.database.ddl, target);
+    const step = nextCutoverStep(facts, { bridge: state.mode === 'bridge', fence: state.streamPlanned }, proofs);
+    if (state.phase === 'cutting-over' && state.unknown)
+      await issue(
+        context,
+        process.id,
+        'ReconcileCutover',
+        {
+          attempt: attempt.number,
+          table: nameOf(target),
+          found: enforcementFound(facts),
+        },
+        attempt.by,
+      );
+    if (step.step === 'done') {
+      await recordEnforced(attempt, target);
+      return;
+    }
+    if (step.step === 'guard' && (rounds += 1) > roundsMax)
+      throw nullsLeft(target, await countNulls(context.database.fill, target));
+    proofs = await takeStep(attempt, target, step, proofs, state);
+  }
+}
+
+async function takeStep(
+  attempt: Attempt,
+  target: FillTarget,
+  step: Exclude<CutoverStep, { step: 'done' }>,
+  proofs: CutoverProofs,
+  state: LiveMigration,
+): Promise<CutoverProofs> {
+  const { context, budget } = attempt;
+  const { database } = context;
+  try {
+    switch (step.step) {
+      case 'stop':
+        throw new HighwaterError(
+          codes.cutoverFailed,
+          'never',
+          step.reason === 'BridgeMissing'
+            ? `the bridge of ${target.derivation.table.ident} is gone or disabled; old writers would break at enforcement`
+            : `a check with our name on ${target.derivation.table.ident} was not made by this migration`,
+          { table: target.derivation.table.ident, reason: step.reason },
+        );
+      case 'fence':
+        await passFence(attempt, state);
+        return { ...proofs, fenced: true };
+      case 'drain':
+        await drain(attempt, target, state);
+        return { ...proofs, drained: true };
+      case 'guard': {
+        const guarded = await guardTable(database, target, budget);
+        if (guarded.outcome === 'nullFound') return noProofs;
+        await issue(
+          context,
+          attempt.process.id,
+          'RecordGuarded',
+          {
+            ...nameOf(target),
+            attempt: attempt.number,
+            heldMs: guarded.heldMs,
+            lockWaitMs: guarded.lockWaitMs,
+          },
+          attempt.by,
+        );
+        return proofs;
+      }
+      case 'validate':
+        await validateGuard(database, target);
+        return proofs;
+      case 'setNotNull':
+        await setNotNull(database, target, budget);
+        return proofs;
+      case 'dropGuard':
+        await dropGuard(database, target, budget);
+        return proofs;
+    }
+  } catch (error) {
+    if (!isHighwaterError(error) || error.retry !== 'reconcile') throw error;
+    await issue(
+      context,
+      attempt.process.id,
+      'RecordCutoverOutcomeUnknown',
+      {
+        attempt: attempt.number,
+        table: nameOf(target),
+        step: step.step,
+        message: error.message,
+      },
+      attempt.by,
+    );
+    return proofs; // the catalog is read next: what it says is what happened
+  }
+}
+
+/** Written after the bridge committed, so that every writer the bridge did not see has a commit before it. */
+async function passFence({ context, process, signal, by }: Attempt, state: LiveMigration): Promise<void> {
+  const token = await writeFence(context, process, state, 'cutover');
+  const fence = await waitUntil(
+    async () => {
+      const found = await currentFence(context, process, state, token);
+      return found && isReached(found) ? found : undefined;
+    },
+    { limitMs: fenceLimitMs, signal },
+  );
+  if (!fence) {
+    const stuck = await currentFence(context, process, state, token);
+    throw new HighwaterError(
+      codes.fenceLate,
+      'backoff',
+      `fence ${token} came back through ${stuck?.arrived.length ?? 0} of ${stuck?.partitions ?? 0} partitions in ${fenceLimitMs / 1000} s`,
+      { fence: token },
+      'look at the relay and the fillers; then ask for the cutover again',
+    );
+  }
+  await issue(
+    context,
+    process.id,
+    'RecordFence',
+    {
+      token,
+      epoch: fence.epoch,
+      partitions: fence.partitions,
+      roundTripMs: roundTripMs(fence),
+    },
+    by,
+  );
+}
+
+/** One tail pass more, then nothing without value may be visible. Skipped when nothing is NULL. */
+async function drain({ context, process, signal }: Attempt, target: FillTarget, state: LiveMigration): Promise<void> {
+  const { database } = context;
+  if ((await countNulls(database.fill, target)) === 0n) return;
+  const progress = await readFillProgress(database.state, process.id, state.epoch);
+  const pass = progress.reduce((highest, one) => Math.max(highest, one.pass), 0) + 1;
+  await startTailPass(context, process, state.epoch, pass, []);
+  const drained = await waitUntil(
+    async () => {
+      const now = await readFillProgress(database.state, process.id, state.epoch);
+      return now.every((one) => one.openRanges === 0) ? true : undefined;
+    },
+    { limitMs: drainLimitMs, signal },
+  );
+  const left = await countNulls(database.fill, target);
+  if (!drained || left > 0n) throw nullsLeft(target, left);
+}
+
+const nullsLeft = (target: FillTarget, left: bigint): HighwaterError =>
+  new HighwaterError(
+    codes.nullsLeft,
+    'backoff',
+    `${left} rows of ${target.derivation.table.ident} have no ${target.derivation.target.name} and no pass could fill them`,
+    { table: target.derivation.table.ident, rows: left.toString() },
+    'GET /migrations/{id}/unfillable lists them with their reasons',
+  );
+
+async function recordEnforced(attempt: Attempt, target: FillTarget): Promise<void> {
+  const steps = await readDdlSteps(attempt.context.database.state, target.migrationId);
+  await issue(
+    attempt.context,
+    attempt.process.id,
+    'RecordEnforced',
+    {
+      ...nameOf(target),
+      attempt: attempt.number,
+      steps: steps
+        .filter((step) => step.targetNo === target.targetNo)
+        .map((step): DdlStep => ({
+          name: step.step,
+          lockMode: step.lockMode,
+          heldMs: step.heldMs,
+          lockWaitMs: step.lockWaitMs,
+        })),
+    },
+    attempt.by,
+  );
+}
+
+/** Indexes, then foreign keys: both are found, not repeated, when an earlier attempt built them. */
+async function finishers({ context, process, budget, signal }: Attempt): Promise<void> {
+  for (const target of process.targets) {
+    const entry = must(process.plan.tables[target.targetNo], 'a target has its entry in the plan');
+    for (const [name, columns] of Object.entries(entry.indexes)) {
+      signal.throwIfAborted();
+      await ensurePlanIndex(context.database, target, { name, columns }, budget);
+    }
+    if (!entry.references) continue;
+    const { table, onDelete } = entry.references;
+    const parent = process.catalog.tables.find(
+      (one) => one.name === table.name && one.schema === (table.schema ?? 'public'),
+    );
+    await ensureForeignKey(
+      context.database,
+      target,
+      must(parent, `table ${table.name} was in the catalog`),
+      onDelete,
+      budget,
+    );
+  }
+}
+
+async function recordFailure(attempt: Attempt, turn: FillTarget | undefined, error: unknown): Promise<void> {
+  const known = isHighwaterError(error) ? error : undefined;
+  const blockers = known?.context['blockers'];
+  const first = Array.isArray(blockers) ? String(blockers[0] ?? '') : '';
+  if (turn) await undoGuard(attempt, turn);
+  // refused while an outcome is unknown: then the next controller reads the catalog and goes on
+  await runCommand(
+    attempt.context,
+    attempt.process.id,
+    'FailCutover',
+    {
+      attempt: attempt.number,
+      table: turn ? nameOf(turn) : null,
+      blocker: first
+        ? { kind: 'session', pid: pidOf(first), applicationName: nameIn(first), since: null, mode: null }
+        : null,
+      code: known?.code ?? codes.cutoverFailed,
+      message: known?.message ?? 'the attempt ended unexpectedly',
+    },
+    attempt.by,
+  );
+}
+
+/** After a failed attempt no constraint of ours is in force on a table that was not enforced (G4). */
+async function undoGuard({ context, process, budget }: Attempt, target: FillTarget): Promise<void> {
+  const facts = await catalogFacts(context.database.ddl, target);
+  if (facts.notNull || !facts.checkExists || !facts.checkIsOurs) return;
+  await dropGuard(context.database, target, budget).catch((error: unknown) => {
+    context.logger.warn(
+      { migrationId: process.id, table: target.derivation.table.ident, error },
+      'the guard could not be taken back yet',
+    );
+  });
+}
+
+const pidOf = (text: string): number | null => {
+  const match = /pid (\d+)/.exec(text);
+  return match ? Number(match[1]) : null;
+};
+const nameIn = (text: string): string | null => /"([^"]*)"/.exec(text)?.[1] ?? null;
+
+const nameOf = ({ derivation: { table, target } }: FillTarget): TargetName => ({
+  table: `${table.schema}.${table.name}`,
+  target: target.name,
+});

@@ -1,0 +1,362 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { HighwaterError, isHighwaterError, messageOf } from '@highwater/kernel';
+import { evaluateReadiness, readinessSubject, type LiveMigration, type Readiness } from '@highwater/migration';
+import { RateWindow } from '@highwater/sweep';
+import {
+  markOperation,
+  openOperations,
+  readBridgeUses,
+  readDdlSteps,
+  readEvaluation,
+  readFillProgress,
+  saveEvaluation,
+  type RegisteredMigration,
+} from '@highwater/target-db';
+import { budgetOf } from './acts/budget.js';
+import { cutOver } from './acts/cutover.js';
+import { expand } from './acts/expand.js';
+import { writeFence } from './acts/fence.js';
+import { finish } from './acts/finish.js';
+import { bridgeAll } from './acts/install-bridge.js';
+import { buildNullIndexes } from './acts/null-indexes.js';
+import { openStream } from './acts/open-stream.js';
+import { completeSweep, startSweep, startTailPass } from './acts/sweep.js';
+import { verifyAll } from './acts/verify.js';
+import { issue, projectState, runCommand, service, streamOf, type ControlContext, type Issuer } from './context.js';
+import { readFacts } from './facts.js';
+import { nextAct, type Act } from './next-act.js';
+import { notCounted, readNullCounts, type NullCounts } from './null-counts.js';
+import { observe } from './observe.js';
+import { carryOut, fail } from './operations.js';
+import type { ReadinessView } from './port.js';
+import { say, type ProcessState } from './process-state.js';
+import { resolvePlan } from './resolve.js';
+import { statusView } from './status.js';
+
+const evaluateEveryMs = 500;
+const operationsEveryMs = 150;
+const actEveryMs = 150;
+const retryMsMax = 10_000;
+
+/*
+ * The control process of one migration: three loops over the same log, each of which may die at any point and be started elsewhere.
+ *
+ *   operations  accepted requests → commands (pause and halt wait for the gate) ........ durable: the operation's row
+ *   act         state + facts → nextAct → one idempotent act → its event ............... durable: the event; truth: catalog and tables
+ *   evaluate    observations → readiness + status, stored in the migration's row ....... durable: the row; BecameReady, CeasedReady
+ *
+ * Nothing is remembered in between that decides anything: a new process reads the log and the catalog and goes on.
+ */
+export class MigrationProcess {
+  private readonly ended = new AbortController();
+  private readonly rate = new RateWindow();
+  private loops: Promise<void>[] = [];
+  private process: ProcessState | undefined;
+  private readiness: Readiness | undefined;
+  private nulls: NullCounts = notCounted;
+  private schemaChanged = false;
+  private failures = 0;
+
+  constructor(
+    private readonly context: ControlContext,
+    private readonly migration: RegisteredMigration,
+  ) {}
+
+  start(): void {
+    this.loops = [
+      this.loop('operations', operationsEveryMs, () => this.carryOutOperations()),
+      this.loop('act', actEveryMs, () => this.act()),
+      this.loop('evaluate', evaluateEveryMs, () => this.evaluate()),
+    ];
+  }
+
+  async stop(): Promise<void> {
+    this.ended.abort();
+    await Promise.allSettled(this.loops);
+  }
+
+  private async loop(name: string, everyMs: number, round: () => Promise<void>): Promise<void> {
+    const { signal } = this.ended;
+    while (!signal.aborted) {
+      try {
+        await round();
+      } catch (error) {
+        if (signal.aborted) return;
+        this.context.logger.warn(
+          { migrationId: this.migration.id, loop: name, err: error },
+          `control loop ${name} failed; it goes on`,
+        );
+        await pause(1_000, undefined, { signal }).catch(() => undefined);
+      }
+      await pause(everyMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  private async state(): Promise<LiveMigration | undefined> {
+    const { state } = await this.context.runner.state(streamOf(this.migration.id));
+    return state.phase === 'none' ? undefined : state;
+  }
+
+  /** The plan compiled against the catalog; again after expand, when columns were added. */
+  private async resolved(): Promise<ProcessState> {
+    if (this.process) return this.process;
+    const { plan, catalog, targets, parsed } = await resolvePlan(
+      this.context.database.state,
+      this.migration.planSource,
+    );
+    this.process = {
+      id: this.migration.id,
+      short: this.migration.short,
+      planHash: parsed.hash,
+      planSource: this.migration.planSource,
+      plan,
+      catalog,
+      targets,
+      doing: { code: 'Starting', message: 'the control process has begun', since: new Date() },
+      blocked: false,
+    };
+    return this.process;
+  }
+
+  private async carryOutOperations(): Promise<void> {
+    const open = await openOperations(this.context.database.state, this.migration.id);
+    if (open.length === 0) return;
+    await carryOut(this.context, await this.resolved(), open);
+  }
+
+  private async act(): Promise<void> {
+    const state = await this.state();
+    if (!state || state.phase === 'finished') return;
+    const process = await this.resolved();
+    const operations = await openOperations(this.context.database.state, process.id);
+    const { facts } = await readFacts(this.context, process, state, operations, {
+      nulls: this.nulls,
+      schemaChanged: this.schemaChanged,
+      ready: this.readiness?.ready ?? false,
+    });
+    const act = nextAct(facts);
+    try {
+      await this.perform(act, process, state);
+      this.failures = 0;
+      process.blocked = false;
+    } catch (error) {
+      if (this.ended.signal.aborted) return;
+      await this.failed(act, process, error);
+    }
+  }
+
+  private async perform(act: Act, process: ProcessState, state: LiveMigration): Promise<void> {
+    const { context } = this;
+    const { signal } = this.ended;
+    const doing = (message: string): void => say(process, act.kind, message, new Date());
+    switch (act.kind) {
+      case 'wait':
+        say(process, act.reason, waitMessage(act.reason, process), new Date());
+        return;
+      case 'expand':
+        doing('adding columns');
+        await expand(context, process, state, signal);
+        this.process = undefined;
+        return;
+      case 'openStream':
+        doing(`opening the stream, epoch ${act.epoch}`);
+        return openStream(context, process, act.epoch);
+      case 'startSweep':
+        doing('reading where history ends');
+        return startSweep(context, process, state, act.epoch);
+      case 'buildNullIndexes':
+        doing('building the partial indexes over NULL rows');
+        await buildNullIndexes(context, process);
+        this.nulls = await readNullCounts(context, process);
+        return;
+      case 'tailPass':
+        doing(`tail pass ${act.pass}`);
+        return startTailPass(context, process, state.epoch, act.pass, this.nulls.byTarget);
+      case 'completeSweep':
+        return completeSweep(context, process, state.epoch);
+      case 'installBridge':
+        doing('installing the bridge');
+        return bridgeAll(context, process, state, signal);
+      case 'fence':
+        await writeFence(context, process, state, 'readiness');
+        return;
+      case 'verify':
+        return verifyAll(context, process, state, signal, (checked) => doing(`${checked} rows compared`));
+      case 'cutover':
+        doing('cutting over');
+        return this.cutOver(act.operationId, process, state);
+      case 'finish':
+        doing('taking our objects away');
+        return this.finish(act.operationId, process, state);
+    }
+  }
+
+  private async cutOver(operationId: string, process: ProcessState, state: LiveMigration): Promise<void> {
+    const { context } = this;
+    const access = context.database.state;
+    const operation = (await openOperations(access, process.id)).find((one) => one.id === operationId);
+    const by: Issuer = { actor: operation?.actor ?? service.actor, operationId };
+    const readiness = this.readiness;
+    let begun = state;
+    if (state.phase !== 'cutting-over') {
+      if (!readiness) return;
+      const asked = String(operation?.request['generation'] ?? '');
+      const ran = await runCommand(
+        context,
+        process.id,
+        'CutOver',
+        {
+          operationId,
+          reason: String(operation?.request['reason'] ?? ''),
+          // the request was checked against the generation it saw when it was accepted; here only being ready still counts
+          expectedGeneration: asked && readiness.ready ? readiness.generation : asked,
+          generation: readiness.generation,
+          conditions: readiness.conditions,
+        },
+        by,
+      );
+      if ('refusal' in ran) {
+        const unmet = JSON.stringify(ran.refusal.detail);
+        if (operation)
+          await fail(
+            context,
+            operation,
+            new HighwaterError('HW6011', 'never', `cutover refused: ${ran.refusal.refused} ${unmet}`),
+          );
+        return;
+      }
+      begun = ran.state;
+    }
+    const budget = budgetOf(begun, this.ended.signal, {
+      lockBudgetMs: numberOf(operation?.request['lockBudgetMs']),
+      lockAttempts: numberOf(operation?.request['lockAttempts']),
+    });
+    try {
+      await cutOver(context, process, begun, by, budget, this.ended.signal);
+      if (operation) await markOperation(access, operation.id, 'succeeded', { result: { phase: 'enforced' } });
+    } catch (error) {
+      if (this.ended.signal.aborted) throw error;
+      if (operation) await fail(context, operation, error);
+      context.logger.warn({ migrationId: process.id, err: error }, 'cutover attempt failed');
+    }
+  }
+
+  private async finish(operationId: string, process: ProcessState, state: LiveMigration): Promise<void> {
+    const operation = (await openOperations(this.context.database.state, process.id)).find(
+      (one) => one.id === operationId,
+    );
+    if (!operation) return;
+    const result = await finish(
+      this.context,
+      process,
+      state,
+      { actor: operation.actor, operationId },
+      this.ended.signal,
+      { ...(typeof operation.request['afterMs'] === 'number' ? { afterMs: operation.request['afterMs'] } : {}) },
+    );
+    await markOperation(this.context.database.state, operationId, 'succeeded', { result });
+    await this.evaluate();
+  }
+
+  private async failed(act: Act, process: ProcessState, error: unknown): Promise<void> {
+    this.failures += 1;
+    process.blocked = true;
+    const known = isHighwaterError(error);
+    say(process, known ? error.code : 'Failed', messageOf(error), new Date());
+    this.context.logger.warn(
+      { migrationId: process.id, act: act.kind, err: error },
+      `${act.kind} did not succeed; it is tried again`,
+    );
+    const waitMs = Math.min(retryMsMax, 250 * 2 ** Math.min(this.failures, 6)) * (0.5 + Math.random() / 2);
+    await pause(waitMs, undefined, { signal: this.ended.signal }).catch(() => undefined);
+  }
+
+  private async evaluate(): Promise<void> {
+    const { context } = this;
+    const access = context.database.state;
+    const { state: folded, version } = await context.runner.state(streamOf(this.migration.id));
+    if (folded.phase === 'none') return;
+    const state = folded;
+    const process = await this.resolved();
+    await projectState(context, process.id, state, version);
+    const progress = await readFillProgress(access, process.id, state.epoch);
+    const uses = await readBridgeUses(access, process.id);
+    if (state.phase !== 'finished') this.nulls = await readNullCounts(context, process).catch(() => notCounted);
+    const observations = await observe(context, process, state, { nulls: this.nulls, progress, uses });
+    const { schema, slot, stream } = observations;
+    this.schemaChanged =
+      schema !== undefined && !('error' in schema) && schema.fingerprintExpected !== schema.fingerprintFound;
+    this.readiness ??= await this.lastReadiness();
+    const readiness = evaluateReadiness(readinessSubject(process.id, state), observations, this.readiness, new Date());
+    this.readiness = readiness;
+    const scanned = progress.reduce((sum, one) => sum + one.rowsScanned, 0);
+    this.rate.observe(performance.now(), scanned, state.pause === 'running' && state.phase === 'sweeping');
+    const view = statusView({
+      process,
+      state,
+      progress,
+      nulls: this.nulls,
+      uses,
+      ddlSteps: await readDdlSteps(access, process.id),
+      slot:
+        slot && !('error' in slot)
+          ? { retainedBytes: slot.retainedBytes, limitBytes: slot.limitBytes, active: slot.active }
+          : null,
+      fenceRoundTripMs: stream && !('error' in stream) ? (stream.fence?.roundTripMs ?? null) : null,
+      rate: this.rate,
+      now: new Date(),
+    });
+    await saveEvaluation(access, process.id, readinessView(readiness), view);
+    await issueReadiness(context, process.id, state, readiness);
+  }
+
+  /** Another process may have evaluated before: the generation goes on from there. */
+  private async lastReadiness(): Promise<Readiness | undefined> {
+    const stored = await readEvaluation(this.context.database.state, this.migration.id);
+    return (stored?.readiness as Readiness | null | undefined) ?? undefined;
+  }
+}
+
+/** Only the two edges are events; everything in between is the stored evaluation. */
+async function issueReadiness(
+  context: ControlContext,
+  id: string,
+  state: LiveMigration,
+  readiness: Readiness,
+): Promise<void> {
+  if (state.phase !== 'bridged' || readiness.ready === (state.readyGeneration !== null)) return;
+  await issue(context, id, 'RecordReadiness', {
+    ready: readiness.ready,
+    generation: readiness.generation,
+    conditions: readiness.conditions,
+  });
+}
+
+const readinessView = (readiness: Readiness): ReadinessView & { planHash: string } => ({ ...readiness });
+
+const numberOf = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined);
+
+function waitMessage(reason: string, process: ProcessState): string {
+  switch (reason) {
+    case 'NotStarted':
+      return `planned; POST /migrations/${process.id}/start begins`;
+    case 'Paused':
+    case 'Halted':
+      return `by the operator; POST /migrations/${process.id}/resume goes on`;
+    case 'StreamBroken':
+      return 'the plan says hold on a broken stream';
+    case 'SchemaChanged':
+      return 'a table or column the plan uses was changed; restore it, or plan again';
+    case 'Sweeping':
+      return 'filling history';
+    case 'TailPass':
+      return 'passing over what is still NULL';
+    case 'FenceUnderWay':
+    case 'AwaitingCutover':
+      return 'watching readiness; POST /cutover when ready';
+    case 'AwaitingFinish':
+      return `enforced; POST /migrations/${process.id}/finish takes our objects away`;
+    default:
+      return reason;
+  }
+}

@@ -1,0 +1,133 @@
+import { HighwaterError, isHighwaterError, messageOf } from '@highwater/kernel';
+import type { LiveMigration, Migration } from '@highwater/migration';
+import { closeGate, markOperation, openGate, type StoredOperation } from '@highwater/target-db';
+import { issue, projectState, streamOf, type ControlContext, type Issuer } from './context.js';
+import { preflight } from './acts/preflight.js';
+import { preflightFailed } from './codes.js';
+import type { ProcessState } from './process-state.js';
+
+const issuerOf = (operation: StoredOperation): Issuer => ({ actor: operation.actor, operationId: operation.id });
+const reasonOf = (operation: StoredOperation): string => String(operation.request['reason'] ?? '');
+
+/** Started means: past preflight for good. */
+const afterStart: readonly Migration['phase'][] = [
+  'expanded',
+  'streaming',
+  'sweeping',
+  'swept',
+  'bridged',
+  'cutting-over',
+  'enforced',
+  'finished',
+];
+
+/**
+ * Carries out what can be done at once, oldest first; `start`, `cutover` and `finish` are only begun here, the process goes on with them.
+ * An operation that fails says why and is over; an error of the environment leaves it open, so that it is tried again.
+ */
+export async function carryOut(
+  context: ControlContext,
+  process: ProcessState,
+  operations: readonly StoredOperation[],
+): Promise<void> {
+  for (const operation of operations) {
+    try {
+      await carryOutOne(context, process, operation);
+    } catch (error) {
+      if (!isHighwaterError(error) || error.retry !== 'never') {
+        context.logger.warn({ migrationId: process.id, verb: operation.verb, err: error }, 'operation is tried again');
+        continue;
+      }
+      await fail(context, operation, error);
+    }
+  }
+}
+
+export async function fail(context: ControlContext, operation: StoredOperation, error: unknown): Promise<void> {
+  const known = isHighwaterError(error) ? error : new HighwaterError('HW9001', 'never', messageOf(error));
+  await markOperation(context.database.state, operation.id, 'failed', {
+    error: { code: known.code, message: known.message, ...(known.help === undefined ? {} : { help: known.help }) },
+  });
+}
+
+async function carryOutOne(context: ControlContext, process: ProcessState, operation: StoredOperation): Promise<void> {
+  const { state: access } = context.database;
+  const gate = { migrationId: process.id, short: process.short };
+  const by = issuerOf(operation);
+  const done = (result: unknown = {}): Promise<void> => markOperation(access, operation.id, 'succeeded', { result });
+  switch (operation.verb) {
+    case 'preflight': {
+      const { failures, warnings } = await preflight(context, process, by);
+      await done({ failures, warnings });
+      return;
+    }
+    case 'start': {
+      const { state } = await context.runner.state(streamOf(process.id));
+      if (afterStart.includes(state.phase)) return done({ phase: state.phase });
+      if (operation.status === 'accepted') await markOperation(access, operation.id, 'running');
+      if (state.phase === 'preflighted') return; // the process expands next, and the phase says when it did
+      const { failures } = await preflight(context, process, by);
+      if (failures.length > 0)
+        throw new HighwaterError(
+          preflightFailed,
+          'never',
+          `preflight of "${process.id}" failed: ${failures.map((one) => `${one.check}: ${one.message}`).join('; ')}`,
+          { checks: failures.map((one) => one.check) },
+          failures[0]?.help,
+        );
+      return;
+    }
+    case 'pause':
+    case 'halt': {
+      const state = await issue(
+        context,
+        process.id,
+        operation.verb === 'pause' ? 'Pause' : 'Halt',
+        { reason: reasonOf(operation) },
+        by,
+      );
+      // acknowledged only when no write that began before can still commit (G9)
+      await closeGate(access, gate, state.pause === 'halted' ? ['sweep', 'live'] : ['sweep']);
+      return done({ pause: state.pause });
+    }
+    case 'resume': {
+      const state = await issue(context, process.id, 'Resume', { reason: reasonOf(operation) }, by);
+      await openFor(context, process, state);
+      return done({ pause: state.pause });
+    }
+    case 'set': {
+      const limits = (operation.request['limits'] ?? {}) as Record<string, number>;
+      const state = await issue(context, process.id, 'ChangeLimits', { limits }, by);
+      return done({ limits: state.limits });
+    }
+    case 'cutover': {
+      const { state, version } = await context.runner.state(streamOf(process.id));
+      if (state.phase === 'enforced') return done({ phase: state.phase });
+      if (operation.status === 'accepted') await markOperation(access, operation.id, 'running');
+      if (state.phase !== 'none') await projectState(context, process.id, state, version);
+      return;
+    }
+    case 'finish': {
+      const { state } = await context.runner.state(streamOf(process.id));
+      if (state.phase === 'finished') return done({ leftovers: state.leftovers });
+      if (operation.status === 'accepted') await markOperation(access, operation.id, 'running');
+      return;
+    }
+    default:
+      throw new HighwaterError(
+        'HW6014',
+        'never',
+        `operation "${operation.verb}" is not one that this version carries out`,
+        { verb: operation.verb },
+      );
+  }
+}
+
+/** Opens what the phase allows: the sweep from its start on, live fill from the stream's. */
+async function openFor(context: ControlContext, process: ProcessState, state: LiveMigration): Promise<void> {
+  const gate = { migrationId: process.id, short: process.short };
+  if (['sweeping', 'swept', 'bridged', 'cutting-over'].includes(state.phase))
+    await openGate(context.database.state, gate, ['sweep', 'live']);
+  else if (state.phase === 'streaming' || state.phase === 'enforced')
+    await openGate(context.database.state, gate, ['live']);
+}

@@ -1,0 +1,199 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf, migrationId } from '@highwater/kernel';
+import type { BrokenStream } from '@highwater/change-stream';
+import type { KafkaSettings } from '@highwater/messaging';
+import type { Limits } from '@highwater/plan';
+import { listMigrations, type RegisteredMigration } from '@highwater/target-db';
+import { issue, type ControlContext } from './control/context.js';
+import { resolvePlan } from './control/resolve.js';
+import type { ProcessRole } from './engine-port.js';
+import { Filler } from './filler/filler.js';
+import { Relay } from './relay/relay.js';
+import { Sweeper } from './sweeper/sweeper.js';
+
+const lookEveryMs = 300;
+
+/** Phases in which ranges may be open. */
+const sweepPhases: ReadonlySet<string> = new Set(['sweeping', 'swept', 'bridged', 'cutting-over']);
+
+interface Worker {
+  readonly role: ProcessRole;
+  /** Everything the worker was started with; another text means another worker. */
+  readonly identity: string;
+  readonly stop: () => Promise<void>;
+  readonly state: () => string;
+}
+
+/**
+ * Starts and stops relay, filler and sweeper of every live migration as its row says: what runs follows from `phase`, `epoch`, `stream`
+ * and `limits` alone, so a restarted process, or one more process, needs to be told nothing.
+ */
+export class Workers {
+  private readonly ended = new AbortController();
+  private running: Promise<void> | undefined;
+  private readonly workers = new Map<string, Worker>();
+  reason: string | null = null;
+
+  constructor(
+    private readonly context: ControlContext,
+    private readonly roles: ReadonlySet<ProcessRole>,
+    private readonly options: {
+      readonly kafkaSessionMs?: number | undefined;
+      readonly onFatal: (role: string, error: Error) => void;
+    },
+  ) {}
+
+  start(): void {
+    this.running ??= this.live();
+  }
+
+  /** Intake first (relay), then what is under way. */
+  async stop(): Promise<void> {
+    this.ended.abort();
+    await this.running;
+    await Promise.all([...this.workers.values()].map((worker) => worker.stop()));
+    this.workers.clear();
+  }
+
+  status(): { role: string; migration: string; state: string }[] {
+    return [...this.workers].map(([name, worker]) => ({
+      role: worker.role,
+      migration: name.slice(name.indexOf('/') + 1),
+      state: worker.state(),
+    }));
+  }
+
+  private async live(): Promise<void> {
+    const { signal } = this.ended;
+    while (!signal.aborted) {
+      try {
+        const migrations = await listMigrations(this.context.database.state);
+        for (const migration of migrations) await this.reconcile(migration);
+        this.reason = null;
+      } catch (error) {
+        this.reason = messageOf(error);
+        this.context.logger.warn({ err: error }, 'workers could not be reconciled; tried again');
+      }
+      await pause(lookEveryMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  private async reconcile(migration: RegisteredMigration): Promise<void> {
+    const { epoch, stream, phase, limits } = migration;
+    const streaming = stream !== null && this.context.kafka !== undefined && phase !== 'finished';
+    const wanted = new Map<ProcessRole, string>();
+    const about = JSON.stringify({ epoch, stream, limits });
+    if (streaming && this.roles.has('relay')) wanted.set('relay', JSON.stringify({ epoch, stream }));
+    if (streaming && this.roles.has('filler')) wanted.set('filler', about);
+    if (sweepPhases.has(phase) && this.roles.has('sweeper')) wanted.set('sweeper', about);
+    for (const role of ['relay', 'filler', 'sweeper'] as const) {
+      const name = `${role}/${migration.id}`;
+      const identity = wanted.get(role);
+      const running = this.workers.get(name);
+      if (running && running.identity !== identity) {
+        this.workers.delete(name);
+        await running.stop();
+      }
+      if (identity !== undefined && !this.workers.has(name))
+        this.workers.set(name, await this.begin(role, identity, migration));
+    }
+  }
+
+  private async begin(role: ProcessRole, identity: string, migration: RegisteredMigration): Promise<Worker> {
+    const { context } = this;
+    const { database, kafka, logger } = context;
+    const { plan, targets } = await resolvePlan(database.state, migration.planSource);
+    const limits = { ...plan.limits, ...migration.limits } as Limits;
+    const onFatal = (error: Error): void => this.options.onFatal(role, error);
+    const onBroken = (broken: BrokenStream): void => void this.broken(migration, broken);
+    const log = logger.child({ role, migrationId: migration.id });
+    if (role === 'sweeper') {
+      const sweeper = new Sweeper({
+        database,
+        migrationId: migration.id,
+        epoch: migration.epoch,
+        stream: migration.stream,
+        ...(plan.stream ? { retainedWalBytes: plan.stream.retainedWalBytes } : {}),
+        targets,
+        limits,
+        logger: log,
+        onFatal,
+      });
+      await sweeper.start();
+      return { role, identity, stop: () => sweeper.stop(), state: () => sweeper.status().state };
+    }
+    const { stream } = migration;
+    if (!stream || !kafka) throw new Error('invariant broken: relay and filler need a stream and Kafka');
+    if (role === 'relay') {
+      const relay = new Relay({
+        database,
+        kafka,
+        migrationId: migrationId(migration.id),
+        short: migration.short,
+        stream,
+        targets,
+        logger: log,
+        onBroken,
+      });
+      await relay.start();
+      return { role, identity, stop: () => relay.stop(), state: () => relay.status().state };
+    }
+    const filler = this.filler(migration, stream, kafka, targets, limits, log, onBroken, onFatal);
+    await filler.start();
+    return { role, identity, stop: () => filler.stop(), state: () => filler.status().state };
+  }
+
+  private filler(
+    migration: RegisteredMigration,
+    stream: NonNullable<RegisteredMigration['stream']>,
+    kafka: KafkaSettings,
+    targets: Awaited<ReturnType<typeof resolvePlan>>['targets'],
+    limits: Limits,
+    logger: ControlContext['logger'],
+    onBroken: (broken: BrokenStream) => void,
+    onFatal: (error: Error) => void,
+  ): Filler {
+    const { metrics } = this.context;
+    return new Filler({
+      database: this.context.database,
+      kafka,
+      migrationId: migration.id,
+      stream,
+      targets,
+      limits,
+      logger,
+      ...(this.options.kafkaSessionMs === undefined ? {} : { sessionTimeoutMs: this.options.kafkaSessionMs }),
+      onBroken,
+      onFatal,
+      onBatchFilled: ({ target, verdicts, tookMs }) => {
+        const labels = { migration: migration.id, table: target.derivation.table.name };
+        metrics.liveBatch.observe(labels, tookMs / 1000);
+        metrics.rowsFilled.inc({ ...labels, source: 'live' }, verdicts.filled ?? 0);
+        for (const [verdict, count] of Object.entries(verdicts))
+          metrics.hints.inc({ migration: migration.id, verdict }, count);
+      },
+    });
+  }
+
+  /** Recorded by whoever noticed; a second report of the same epoch changes nothing. */
+  private async broken(migration: RegisteredMigration, broken: BrokenStream): Promise<void> {
+    for (let attempt = 0; !this.ended.signal.aborted; attempt += 1) {
+      try {
+        await issue(this.context, migration.id, 'RecordStreamBroken', {
+          epoch: migration.epoch,
+          reason: broken.reason,
+          message: broken.message,
+        });
+        return;
+      } catch (error) {
+        this.context.logger.error(
+          { migrationId: migration.id, err: error },
+          'the broken stream could not be recorded yet',
+        );
+        await pause(Math.min(5_000, 200 * 2 ** attempt), undefined, { signal: this.ended.signal }).catch(
+          () => undefined,
+        );
+      }
+    }
+  }
+}
