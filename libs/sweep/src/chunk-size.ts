@@ -6,8 +6,7 @@ export interface ChunkLimits {
 
 /** What one chunk showed. `rows`: rows looked at. `slow`: lock or statement timeout, so nothing was written. */
 export type ChunkObservation =
-  | { readonly outcome: 'written'; readonly rows: number; readonly tookMs: number }
-  | { readonly outcome: 'slow' };
+  { readonly outcome: 'written'; readonly rows: number; readonly tookMs: number } | { readonly outcome: 'slow' };
 
 /** First chunk of a worker: small enough for any table, grows within a few chunks. */
 export const firstChunkRows = (limits: ChunkLimits): number => Math.min(500, limits.chunkRowsMax);

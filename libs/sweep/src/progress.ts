@@ -21,7 +21,8 @@ export function estimateEta(samples: readonly RateSample[], rowsExpected: number
   if (rowsExpected <= 0) return { kind: 'unknown', reason: 'NoEstimate' };
   if (!last) return { kind: 'unknown', reason: 'TooEarly' };
   if (last.rowsDone >= rowsExpected) return { kind: 'due' };
-  if (last.runningMs < runningMsMin || last.rowsDone < rowsExpected * shareMin) return { kind: 'unknown', reason: 'TooEarly' };
+  if (last.runningMs < runningMsMin || last.rowsDone < rowsExpected * shareMin)
+    return { kind: 'unknown', reason: 'TooEarly' };
   const rates: number[] = [];
   for (let i = 1; i < samples.length; i += 1) {
     const [before, after] = [samples[i - 1] as RateSample, samples[i] as RateSample];

@@ -26,18 +26,27 @@ export interface MigrationStatus {
 /** `fill 71.2% 30713100/~43138319 rows; nulls …; live …; sweep …; slot …; throttled: …; ETA 49m..1h20m` */
 export function formatStatusLine(status: MigrationStatus): string {
   const percent = percentDone(status.rowsDone, status.rowsExpected, status.complete);
-  const total = status.rowsExpected > 0 ? `${status.complete ? '' : '~'}${Math.max(status.rowsExpected, 0)}` : 'unknown';
+  const total =
+    status.rowsExpected > 0 ? `${status.complete ? '' : '~'}${Math.max(status.rowsExpected, 0)}` : 'unknown';
   const exceeded = status.rowsExpected > 0 && status.rowsDone > status.rowsExpected;
-  const rows = exceeded ? `${status.rowsDone} rows (expected ${status.rowsExpected})` : `${status.rowsDone}/${total} rows`;
+  const rows = exceeded
+    ? `${status.rowsDone} rows (expected ${status.rowsExpected})`
+    : `${status.rowsDone}/${total} rows`;
   const parts = [
     `${status.phase} ${percent === undefined ? '?' : percent.toFixed(1)}% ${rows}`,
     `nulls ${status.nulls ?? 'unknown'}`,
     `live +${status.liveFilled}${status.lag ? ` lag ${formatBytes(status.lag.bytes)}/${status.lag.seconds.toFixed(1)}s` : ''}`,
   ];
-  if (status.sweep) parts.push(`sweep ${formatRate(status.sweep.rowsPerSecond)} rows/s batch ${status.sweep.chunkRows}`);
-  if (status.slot) parts.push(`slot ${formatBytes(status.slot.retainedBytes)} of ${formatBytes(status.slot.limitBytes)} (${slotPercent(status.slot)}%)`);
+  if (status.sweep)
+    parts.push(`sweep ${formatRate(status.sweep.rowsPerSecond)} rows/s batch ${status.sweep.chunkRows}`);
+  if (status.slot)
+    parts.push(
+      `slot ${formatBytes(status.slot.retainedBytes)} of ${formatBytes(status.slot.limitBytes)} (${slotPercent(status.slot)}%)`,
+    );
   if (status.unfillable > 0) parts.push(`unfillable ${status.unfillable}`);
-  parts.push(`${status.state}: ${status.reason.code} ${status.reason.message} (${formatDuration(Math.max(0, status.reason.sinceMs))})`);
+  parts.push(
+    `${status.state}: ${status.reason.code} ${status.reason.message} (${formatDuration(Math.max(0, status.reason.sinceMs))})`,
+  );
   parts.push(`ETA ${formatEta(status.eta)}`);
   return parts.join('; ');
 }
@@ -50,7 +59,8 @@ export function formatEta(eta: Eta): string {
 }
 
 /** Whole minutes from ten minutes on: more digits than are known would be a lie. */
-const roundUp = (ms: number): number => (ms >= 600_000 ? Math.ceil(ms / 60_000) * 60_000 : Math.ceil(ms / 1_000) * 1_000);
+const roundUp = (ms: number): number =>
+  ms >= 600_000 ? Math.ceil(ms / 60_000) * 60_000 : Math.ceil(ms / 1_000) * 1_000;
 
 const slotPercent = (slot: { retainedBytes: bigint; limitBytes: bigint }): number =>
   slot.limitBytes > 0n ? Math.round((Number(slot.retainedBytes) / Number(slot.limitBytes)) * 100) : 0;

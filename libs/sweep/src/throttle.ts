@@ -28,8 +28,8 @@ export interface ThrottleSignals {
   readonly autovacuum: Reading<boolean>;
   /** Sessions waiting for a lock one of our sessions holds. */
   readonly lockWaiters: Reading<number>;
-  /** Rows written in the last second, all workers of this process. */
-  readonly rowsPerSecond: number;
+  /** Rows of the last chunk, times the workers of this process, and how long ago it began. */
+  readonly lastChunk: { readonly rows: number; readonly msAgo: number };
 }
 
 export interface ThrottleLimits {
@@ -71,12 +71,13 @@ export function throttle(signals: ThrottleSignals, limits: ThrottleLimits): Thro
     return { go: 'slow', reason: 'lock_waits', message: `${waiters} sessions wait for a lock of ours`, waitMs: 50 };
   if (vacuum) return { go: 'slow', reason: 'autovacuum', message: 'autovacuum works on the table', waitMs: 50 };
   const rate = limits.sweepRowsPerSecondMax;
-  if (rate > 0 && signals.rowsPerSecond >= rate)
+  const dueMs = rate > 0 ? (signals.lastChunk.rows * 1_000) / rate - signals.lastChunk.msAgo : 0;
+  if (dueMs > 0)
     return {
       go: false,
       reason: 'max_rate',
-      message: `${Math.round(signals.rowsPerSecond)} rows/s, limit ${rate}`,
-      waitMs: Math.max(10, Math.min(1_000, Math.ceil((signals.rowsPerSecond / rate - 1) * 1_000))),
+      message: `limit ${rate} rows/s`,
+      waitMs: Math.min(1_000, Math.ceil(dueMs)),
     };
   if (unreadable.length > 0)
     return { go: 'slow', reason: 'signal_unreadable', message: `cannot read ${unreadable.join('; ')}`, waitMs: 100 };

@@ -127,8 +127,8 @@ export class Sweeper {
     let [failures, rows, began] = [0, 0, performance.now()];
     while (!this.stopping.signal.aborted) {
       try {
-        const rate = (rows * this.workers.length * 1_000) / Math.max(1, performance.now() - began);
-        if (!(await this.mayGo(worker, rate))) continue;
+        const lastChunk = { rows: rows * this.workers.length, msAgo: performance.now() - began };
+        if (!(await this.mayGo(worker, lastChunk))) continue;
         began = performance.now();
         const step = await worker.step();
         failures = 0;
@@ -143,9 +143,9 @@ export class Sweeper {
     await worker.free().catch(() => undefined);
   }
 
-  private async mayGo(worker: SweepWorker, rowsPerSecond: number): Promise<boolean> {
+  private async mayGo(worker: SweepWorker, lastChunk: { rows: number; msAgo: number }): Promise<boolean> {
     const { replicaLagMs, sweepRowsPerSecondMax } = this.limits;
-    const verdict = await this.throttle.judge(rowsPerSecond, {
+    const verdict = await this.throttle.judge(lastChunk, {
       replicaLagMs,
       sweepRowsPerSecondMax,
       retainedWalBytes: this.options.stream ? (this.options.retainedWalBytes ?? null) : null,

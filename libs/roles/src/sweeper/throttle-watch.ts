@@ -6,7 +6,7 @@ const readingMsMax = 1_000;
 
 /** Reads the signals at most once a second for all workers of a process and turns them into a verdict. */
 export class ThrottleWatch {
-  private signals: Omit<ThrottleSignals, 'rowsPerSecond'> | undefined;
+  private signals: Omit<ThrottleSignals, 'lastChunk'> | undefined;
   private readAt = -Infinity;
   private reading: Promise<void> | undefined;
   private verdict: ThrottleVerdict = { go: true };
@@ -17,12 +17,12 @@ export class ThrottleWatch {
     private readonly of: { readonly relids: readonly number[]; readonly slot: string | null },
   ) {}
 
-  async judge(rowsPerSecond: number, limits: ThrottleLimits): Promise<ThrottleVerdict> {
+  async judge(lastChunk: ThrottleSignals['lastChunk'], limits: ThrottleLimits): Promise<ThrottleVerdict> {
     if (performance.now() - this.readAt > readingMsMax || !this.signals)
       await (this.reading ??= this.read().finally(() => {
         this.reading = undefined;
       }));
-    const verdict = this.signals ? throttle({ ...this.signals, rowsPerSecond }, limits) : ({ go: true } as const);
+    const verdict = this.signals ? throttle({ ...this.signals, lastChunk }, limits) : ({ go: true } as const);
     if (reasonOf(verdict) !== reasonOf(this.verdict)) this.since = Date.now();
     this.verdict = verdict;
     return verdict;

@@ -32,13 +32,17 @@ export async function leaseRange(
 ): Promise<RangeLease | undefined> {
   const [row] = await fill.query<LeaseRow>(
     'leasing a range',
-    `update highwater.sweep_range as s
+    // materialized: as a plain subquery it may run once per outer row, and every run would lease another range
+    `with free as materialized (
+       select o.target_no, o.pass, o.range_no from highwater.sweep_range as o
+        where o.migration_id = $1 and o.epoch = $2 and not o.done and o.target_no = any($4::int4[])
+          and (o.lease_until is null or o.lease_until < clock_timestamp())
+        order by o.pass, o.target_no, o.range_no limit 1 for update skip locked
+     )
+     update highwater.sweep_range as s
         set lease_owner = $3, lease_token = s.lease_token + 1, lease_until = clock_timestamp() + interval '${leaseSeconds} seconds',
             started_at = coalesce(s.started_at, clock_timestamp())
-       from (select o.target_no, o.pass, o.range_no from highwater.sweep_range as o
-              where o.migration_id = $1 and o.epoch = $2 and not o.done and o.target_no = any($4::int4[])
-                and (o.lease_until is null or o.lease_until < clock_timestamp())
-              order by o.pass, o.target_no, o.range_no limit 1 for update skip locked) as free
+       from free
       where s.migration_id = $1 and s.epoch = $2 and (s.target_no, s.pass, s.range_no) = (free.target_no, free.pass, free.range_no)
       returning s.target_no, s.pass, s.range_no, s.lease_token::text as token,
                 (select coalesce(sum(t.rows_estimated), 0)::text from highwater.sweep_range as t

@@ -20,7 +20,7 @@ interface SignalRow extends Record<string, unknown> {
 export async function readThrottleSignals(
   state: Access,
   of: { relids: readonly number[]; slot: string | null },
-): Promise<Omit<ThrottleSignals, 'rowsPerSecond'>> {
+): Promise<Omit<ThrottleSignals, 'lastChunk'>> {
   try {
     const [row] = await state.query<SignalRow>('reading throttle signals', signalsText, [of.relids, of.slot]);
     if (!row) throw new Error('no answer');
