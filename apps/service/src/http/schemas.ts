@@ -1,0 +1,66 @@
+import { parseDurationMs } from '@highwater/kernel';
+import { z } from 'zod';
+
+/** `500ms`, `10m` → milliseconds. */
+export const duration = (maxMs: number) =>
+  z
+    .string()
+    .meta({ description: 'A duration with its unit.', examples: ['500ms', '10m'] })
+    .transform((text, context) => {
+      const ms = parseDurationMs(text);
+      if (ms !== undefined && ms <= maxMs) return ms;
+      context.addIssue({
+        code: 'custom',
+        message: `expected a duration with a unit (500ms, 10s, 10m), at most ${maxMs} ms`,
+      });
+      return z.NEVER;
+    });
+
+const reason = z.string().trim().min(1).max(500).meta({ description: 'Why; recorded with the event.' });
+
+/** A body may be left out where nothing in it is needed. */
+export const optionalReasonBody = z
+  .strictObject({ reason: reason.optional() })
+  .optional()
+  .transform((body) => body ?? {});
+export const reasonBody = z.strictObject({ reason });
+
+export const planBody = z.union([
+  z.string().min(1).meta({ description: 'The plan as YAML.' }),
+  z.strictObject({ plan: z.string().min(1) }).transform(({ plan }) => plan),
+]);
+
+export const finishBody = z
+  .strictObject({
+    after: duration(7 * 86_400_000).optional(),
+    purge: z.boolean().optional(),
+    reason: reason.optional(),
+  })
+  .optional()
+  .transform((body) => body ?? {});
+
+export const cutoverBody = z.strictObject({
+  reason,
+  lockBudget: duration(60_000).optional(),
+  lockAttempts: z.int().min(1).max(100).optional(),
+});
+
+/** The limits of a plan that may be changed while it runs, named as in the plan. */
+export const limitsBody = z
+  .strictObject({
+    lockBudget: duration(60_000).optional(),
+    rowBudget: duration(10_000).optional(),
+    lockAttempts: z.int().min(1).max(100).optional(),
+    sweepWorkers: z.int().min(1).max(64).optional(),
+    replicaLag: duration(86_400_000).optional(),
+    chunkRowsMax: z.int().min(1).max(100_000).optional(),
+    sweepRowsPerSecondMax: z.int().min(0).max(100_000_000).optional(),
+  })
+  .refine((limits) => Object.keys(limits).length > 0, { message: 'expected at least one limit' });
+
+export const idParameter = z.string().min(1).max(100);
+export const migrationQuery = z.string().min(1).max(63).optional();
+const wholeNumber = (max: number, otherwise: number) => z.coerce.number().int().min(0).max(max).default(otherwise);
+export const pageQuery = z.object({ limit: wholeNumber(1_000, 100), offset: wholeNumber(1_000_000_000, 0) });
+export const eventsQuery = z.object({ after: wholeNumber(Number.MAX_SAFE_INTEGER, 0), limit: wholeNumber(1_000, 500) });
+export const waitQuery = duration(60_000).optional();

@@ -1,0 +1,15 @@
+import { describe, expectTypeOf, it } from 'vitest';
+import type { MigrationSummary, Operation, ReadinessView, StoredEventView, UnfillableRowView } from '@highwater/roles';
+import type { z } from 'zod';
+import type { eventView, operationView, readinessView, summaryView, unfillableView } from './views.js';
+
+/** What the OpenAPI document says is what the control port answers; the compiler compares them. */
+describe('documented answers', () => {
+  it('have the types of the control port', () => {
+    expectTypeOf<keyof z.infer<typeof operationView>>().toEqualTypeOf<keyof Operation>();
+    expectTypeOf<keyof z.infer<typeof readinessView>>().toEqualTypeOf<keyof ReadinessView>();
+    expectTypeOf<keyof z.infer<typeof summaryView>>().toEqualTypeOf<keyof MigrationSummary>();
+    expectTypeOf<keyof z.infer<typeof eventView>>().toEqualTypeOf<keyof StoredEventView>();
+    expectTypeOf<keyof z.infer<typeof unfillableView>['rows'][number]>().toEqualTypeOf<keyof UnfillableRowView>();
+  });
+});

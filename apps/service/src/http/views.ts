@@ -1,0 +1,108 @@
+import { z } from 'zod';
+
+// What the answers look like: for the OpenAPI document. The types of the control port are checked against them in views.spec.ts.
+
+const text = z.string();
+const instant = z.iso.datetime();
+const count = z.number();
+
+export const operationView = z.object({
+  id: text,
+  migrationId: text.nullable(),
+  verb: text,
+  status: z.enum(['accepted', 'running', 'succeeded', 'failed']),
+  actor: text,
+  requestedAt: instant,
+  finishedAt: instant.nullable(),
+  result: z.unknown(),
+  error: z.object({ code: text, message: text, help: text.optional() }).nullable(),
+});
+
+export const summaryView = z.object({
+  id: text,
+  phase: text,
+  pause: z.enum(['running', 'paused', 'halted']),
+  planHash: text,
+});
+export const summariesView = z.object({ migrations: z.array(summaryView) });
+
+export const statusView = z.looseObject({
+  id: text,
+  phase: text,
+  phaseSince: instant,
+  pause: z.enum(['running', 'paused', 'halted']),
+  epoch: count,
+  stream: z.enum(['none', 'open', 'broken']),
+  planHash: text,
+  mode: z.enum(['bridge', 'strict']),
+  tables: z.array(
+    z.object({
+      table: text,
+      target: text,
+      filled: z.object({ sweep: count, live: count, tailPass: count }),
+      unfillable: count,
+      nulls: count.nullable(),
+      enforced: z.boolean(),
+    }),
+  ),
+  progress: z.object({ percent: count.nullable(), rowsDone: count, rowsExpected: count }),
+  rowsPerSecond: count,
+  eta: z.object({ p50Ms: count, p90Ms: count }).nullable(),
+  reason: z.object({ code: text, message: text, since: instant }),
+  readyGeneration: text.nullable(),
+  statusLine: text,
+  evaluatedAt: instant,
+});
+
+export const readinessView = z.object({
+  migration: text,
+  ready: z.boolean(),
+  generation: text,
+  evaluatedAt: instant,
+  conditions: z.array(
+    z.object({
+      type: text,
+      status: z.enum(['True', 'False', 'Unknown']),
+      reason: text,
+      message: text,
+      lastTransitionTime: instant,
+      evidence: z.record(text, z.unknown()),
+    }),
+  ),
+});
+
+export const eventView = z.object({
+  position: text,
+  version: count,
+  type: text,
+  at: instant,
+  data: z.unknown(),
+  metadata: z.unknown(),
+});
+export const eventsView = z.object({ events: z.array(eventView) });
+
+export const unfillableView = z.object({
+  rows: z.array(
+    z.object({
+      table: text,
+      target: text,
+      key: z.array(text),
+      reason: text,
+      sqlstate: text.nullable(),
+      constraint: text.nullable(),
+      attempts: count,
+      firstSeen: instant,
+      lastSeen: instant,
+    }),
+  ),
+});
+
+export const problemView = z.looseObject({
+  type: text,
+  title: text,
+  status: count,
+  detail: text,
+  instance: text,
+  code: text,
+  help: text.optional(),
+});
