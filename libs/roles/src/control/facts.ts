@@ -40,7 +40,7 @@ export async function readFacts(
   const fence = state.stream === 'open' ? await currentFence(context, process, state) : undefined;
   const fenceOpen = fence !== undefined && !isReached(fence) && fence.ageMs < 30_000;
   const open = (verb: string): StoredOperation | undefined => operations.find((operation) => operation.verb === verb);
-  const targetsNotNull = progress.reduce(
+  const unfillableOpen = progress.reduce(
     (sum, one) => sum + Object.values(one.unfillable).reduce((a, b) => a + b, 0),
     0,
   );
@@ -57,7 +57,8 @@ export async function readFacts(
     pass: progress.reduce((highest, one) => Math.max(highest, one.pass), 0),
     nullIndexesReady: seen.nulls.indexed,
     nulls: seen.nulls.total,
-    unfillableOpen: targetsNotNull,
+    unfillableOpen,
+    chunkRowsMax: state.limits.chunkRowsMax,
     tailPassSinceBridge: pass?.since_bridge === true,
     msSinceTailPass: pass?.age_ms === null || pass === undefined ? Infinity : Number(pass.age_ms),
     fenceOpen,

@@ -12,6 +12,7 @@ import {
   saveEvaluation,
   type RegisteredMigration,
 } from '@highwater/target-db';
+import { bridgeInUse } from './codes.js';
 import { budgetOf } from './acts/budget.js';
 import { cutOver } from './acts/cutover.js';
 import { expand } from './acts/expand.js';
@@ -259,9 +260,15 @@ export class MigrationProcess {
   }
 
   private async failed(act: Act, process: ProcessState, error: unknown): Promise<void> {
+    const known = isHighwaterError(error);
+    if (known && error.code === bridgeInUse) {
+      // no failure: enforced and bridged is where a migration rests while an old application still writes
+      say(process, 'BridgeInUse', error.message, new Date());
+      await pause(1_000, undefined, { signal: this.ended.signal }).catch(() => undefined);
+      return;
+    }
     this.failures += 1;
     process.blocked = true;
-    const known = isHighwaterError(error);
     say(process, known ? error.code : 'Failed', messageOf(error), new Date());
     this.context.logger.warn(
       { migrationId: process.id, act: act.kind, err: error },

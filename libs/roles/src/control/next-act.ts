@@ -34,6 +34,9 @@ const fenceEveryMs = 2_000;
 /** Pause between tail passes while rows are still NULL: rows that wait for a repair must not be read without pause. */
 const tailPassEveryMs = 2_000;
 
+/** Tail passes before the bridge that try to see zero. */
+const tailPassesMin = 3;
+
 /**
  * Decides the next act from facts alone.
  *
@@ -76,8 +79,10 @@ function whileSweeping(facts: ProcessFacts): Act {
   if (facts.openRanges > 0) return wait('Sweeping');
   if (!facts.nullIndexesReady) return { kind: 'buildNullIndexes' };
   const unlisted = facts.nulls - facts.unfillableOpen;
-  // every pass may leave contended rows; only rows that are listed with a reason may stay
-  if (facts.pass === 0 || (unlisted > 0 && facts.pass < 100)) return { kind: 'tailPass', pass: facts.pass + 1 };
+  // Only rows that are listed with a reason may stay; but old writers insert until the bridge is there, so without a stream zero may never
+  // be seen: after a few passes one chunk's worth is left to the pass that follows the bridge.
+  const few = facts.pass >= tailPassesMin && unlisted <= facts.chunkRowsMax;
+  if (facts.pass === 0 || (unlisted > 0 && !few)) return { kind: 'tailPass', pass: facts.pass + 1 };
   return { kind: 'completeSweep' };
 }
 

@@ -30,6 +30,7 @@ export interface ProcessFacts {
   /** NULL rows by the partial index, all tables; 0 while it is not there. */
   readonly nulls: number;
   readonly unfillableOpen: number;
+  readonly chunkRowsMax: number;
   readonly tailPassSinceBridge: boolean;
   readonly msSinceTailPass: number;
   readonly fenceOpen: boolean;

@@ -10,12 +10,17 @@ import {
   leftoversOf,
   readBridgeUses,
   serverNow,
+  slotFacts,
   type BridgeUse,
 } from '@highwater/target-db';
 import { bridgeInUse } from '../codes.js';
 import { issue, projectState, streamOf, type ControlContext, type Issuer } from '../context.js';
 import type { ProcessState } from '../process-state.js';
+import { waitUntil } from '../wait-until.js';
 import { budgetOf } from './budget.js';
+
+/** How long relays get to leave the slot by themselves before the one that holds it is ended. */
+const relayLeavesMs = 5_000;
 
 /**
  * Takes everything of ours off the user's tables, slots, publications and topics. Each step looks first, so a crash between two is only a
@@ -36,6 +41,11 @@ export async function finish(
   const { version } = await context.runner.state(streamOf(process.id));
   await projectState(context, process.id, { ...state, stream: 'none' }, version);
   if (state.streamFacts) {
+    const { slot } = state.streamFacts;
+    await waitUntil(async () => ((await slotFacts(database.state, slot)).active ? undefined : true), {
+      limitMs: relayLeavesMs,
+      signal,
+    });
     await dropSlot(database.stream, state.streamFacts.slot);
     await dropPublication(database.ddl, state.streamFacts.publication);
   }

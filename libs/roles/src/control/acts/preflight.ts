@@ -23,7 +23,6 @@ export async function inspect(
     database: context.database,
     plan: process.plan,
     targets: process.targets,
-    short: process.short,
     ...(kafka === undefined ? {} : { kafka }),
   });
   return {
