@@ -194,4 +194,77 @@ describe.each([15, 18] as const)('bridge on PostgreSQL %i', (major) => {
       )[1]?.rows,
     ).toEqual([{ w: 'o2' }]);
   });
+
+  it('fires for rows that a subscription writes', async () => {
+    const target = await start();
+    const { admin, database, url } = prepared;
+    const source = new pg.Client({ connectionString: await postgres.freshDatabase() });
+    await source.connect();
+    await source.query(
+      `create table "Activity" (id bigint primary key, "groupId" text); create publication pub for table "Activity"`,
+    );
+    await source.query(`select pg_create_logical_replication_slot('sub', 'pgoutput')`);
+    const from = new URL(source.database === undefined ? url : url.replace(/[^/]*$/, source.database));
+    await admin.query(
+      `create subscription sub connection 'host=${from.hostname} port=${from.port} dbname=${source.database ?? ''} user=${from.username} password=${from.password}'
+         publication pub with (create_slot = false, slot_name = 'sub', copy_data = false)`,
+    );
+    await installBridge(database, target, assign, budget);
+    expect(await readBridgeFacts(database.state, target)).toMatchObject({ subscribed: true, enabledEverywhere: true });
+    await source.query(`insert into "Activity" values (1000, 'g1')`);
+    const replicated = await waitFor('the replicated row', async () => {
+      const { rows } = await admin.query<{ w: string | null }>(
+        `select "workspaceId" as w from "Activity" where id = 1000`,
+      );
+      return rows[0];
+    });
+    expect(replicated).toEqual({ w: 'o2' });
+    await admin.query('drop subscription sub');
+    await source.end();
+  });
+
+  it('adopts what it finds after the answer was lost, and what was not done is done by the next try', async () => {
+    const target = await start();
+    const { admin, database, roles } = prepared;
+    const holder = new pg.Client({ connectionString: prepared.url });
+    await holder.connect();
+    await holder.query(`begin; insert into "Activity" ("groupId") values ('g1')`);
+    const attempt = installBridge(database, target, assign, { lockBudgetMs: 5_000, lockAttempts: 1 });
+    const failed = expect(attempt).rejects.toMatchObject({ code: 'HW5002', retry: 'reconcile' });
+    await waitFor('the step to queue, then its connection to be cut', async () => {
+      const { rows } = await admin.query(
+        `select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_locks l on l.pid = a.pid where a.usename = $1 and not l.granted`,
+        [roles.ddl],
+      );
+      return rows.length > 0;
+    });
+    await failed;
+    await holder.query('rollback');
+    await holder.end();
+    expect(await readBridgeFacts(database.state, target)).toMatchObject({
+      triggerExists: false,
+      functionExists: false,
+    });
+    expect((await installBridge(database, target, assign, budget)).adopted).toBe(false);
+    expect((await installBridge(database, target, assign, budget)).adopted).toBe(true);
+  });
+
+  it('serves two targets of one table, each with a function of its own', async () => {
+    const plan = `${workspacePlan.replace(
+      'cutover:',
+      `  - table: Activity
+    target: { column: orgId, type: text }
+    references: none
+    rule: { via: groupId, then: { column: orgId } }
+cutover:`,
+    )}`;
+    await start(workspaceSchema.replace('title text)', 'title text, "orgId" text)'), plan);
+    const { admin, database, targets } = prepared;
+    for (const target of targets) await installBridge(database, target, assign, budget);
+    const { rows } = await admin.query(
+      `insert into "Activity" ("groupId") values ('g1') returning "workspaceId" as w, "orgId" as o`,
+    );
+    expect(rows).toEqual([{ w: 'o2', o: 'o2' }]);
+    for (const target of targets) await dropBridge(database, target, budget);
+  });
 });

@@ -1,5 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { blocking, openDatabase, runPreflight, type PreflightCheck } from '@highwater/target-db';
+import { compilePlan } from '@highwater/derivation';
+import {
+  addColumn,
+  blocking,
+  installBridge,
+  openDatabase,
+  readCatalogForPlan,
+  runPreflight,
+  type PreflightCheck,
+} from '@highwater/target-db';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
 import { usePostgres } from '../support/stack.js';
 
@@ -21,6 +30,29 @@ describe.each([15, 18] as const)('preflight on PostgreSQL %i', (major) => {
       /about 200 rows/,
     );
     await prepared.database.ddl.query('x', 'select 1');
+  });
+
+  it('passes for a column that is still to be added; expand grants it to those who need it', async () => {
+    prepared = await prepare(
+      await postgres.freshDatabase(),
+      workspaceSchema.replaceAll(', "workspaceId" text', ''),
+      workspacePlan.replace('type: text }', 'type: text, addColumn: true }'),
+    );
+    expect(blocking(await run())).toEqual([]);
+    const { database, plan, targets } = prepared;
+    for (const { targetNo, derivation } of targets)
+      await addColumn(
+        database,
+        { migrationId: plan.migration, targetNo, table: derivation.table, column: 'workspaceId', type: 'text' },
+        { lockBudgetMs: 300, lockAttempts: 2 },
+      );
+    const catalog = await readCatalogForPlan(database.state, plan);
+    const compiled = compilePlan(plan, catalog);
+    if ('issues' in compiled) throw new Error('the plan compiles');
+    const after = targets.map((target, i) => ({ ...target, derivation: compiled.derivations[i] ?? target.derivation }));
+    expect(blocking(await run({ targets: after }))).toEqual([]);
+    for (const target of after)
+      await installBridge(database, target, { mode: 'assign', reports: true }, { lockBudgetMs: 300, lockAttempts: 2 });
   });
 
   it('names each missing grant with the GRANT that mends it, and the GRANT does', async () => {

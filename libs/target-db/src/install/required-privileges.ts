@@ -69,8 +69,6 @@ export function checkPrivileges(
     'checking privileges',
     `select w.grantee, w.kind, w.relid::int8::float8 as relid, w.name, w.privilege,
             case when r.oid is null then false
-                 /* a column that expand is going to add is granted there */
-                 when w.kind = 'column' and not exists (select from pg_attribute a where a.attrelid = w.relid and a.attname = w.name and not a.attisdropped) then true
                  when w.kind = 'column' then has_column_privilege(r.oid, w.relid, w.name, w.privilege)
                  when w.kind = 'schema' then has_schema_privilege(r.oid, w.name, w.privilege)
                  when w.kind = 'database' then has_database_privilege(r.oid, current_database(), w.privilege)
@@ -86,6 +84,8 @@ export function checkPrivileges(
        from unnest($1::text[], $2::text[], $3::oid[], $4::text[], $5::text[], $6::text[]) with ordinality
               as w (grantee, kind, relid, name, privilege, role, o)
        left join pg_roles r on r.rolname = w.role
+      /* a column that expand is going to add is granted there */
+      where w.kind <> 'column' or exists (select from pg_attribute a where a.attrelid = w.relid and a.attname = w.name and not a.attisdropped)
       order by w.o`,
     [
       required.map((p) => p.grantee),
