@@ -37,6 +37,14 @@ function linkDependencies(copy) {
     }
 }
 
+/** Vitest's global setup does not know the source condition: it takes the local stack, which no mutant changes, as built here. */
+function linkStack(copy) {
+  for (const name of ['kernel', 'local-stack']) {
+    const dist = join(root, 'libs', name, 'dist');
+    if (existsSync(dist)) symlinkSync(dist, join(copy, 'libs', name, 'dist'));
+  }
+}
+
 function copyProject() {
   const copy = mkdtempSync(join(tmpdir(), 'highwater-mutant-'));
   const listed = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8' });
@@ -57,6 +65,7 @@ function run(name) {
   if (!test || !what) return { name, what: what ?? '?', verdict: 'BROKEN', why: 'the patch lacks its "# test:" or "# takes out:" line' };
   const copy = copyProject();
   try {
+    if (header(text, 'build') !== 'yes') linkStack(copy);
     const applied = spawnSync('git', ['apply', '--recount', '--unidiff-zero', join(folder, name)], { cwd: copy, encoding: 'utf8', env: { ...process.env, GIT_DIR: join(copy, '.nogit'), GIT_CEILING_DIRECTORIES: dirname(copy) } });
     if (applied.status !== 0) return { name, what, verdict: 'BROKEN', why: `the patch does not apply: ${applied.stderr.trim().split('\n')[0]}` };
     if (header(text, 'build') === 'yes') {

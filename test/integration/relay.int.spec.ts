@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
-import { formatLsn, parseLsn } from '@highwater/kernel';
+import { formatLsn, lsn, parseLsn, type Lsn } from '@highwater/kernel';
 import { slotFacts, SlotReader, type ReplicationMessage } from '@highwater/target-db';
 import { collectHints, openStream, streaming, type Collected, type OpenStream } from '../support/stream.js';
 import { usePostgres, waitFor } from '../support/stack.js';
@@ -21,6 +22,25 @@ const insert = (stream: OpenStream, from: number, to: number): Promise<unknown> 
     to,
   ]);
 const ids = (from: number, to: number): string[] => Array.from({ length: to - from + 1 }, (_, i) => `a${from + i}`);
+
+async function writer(connectionString: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
+/** Kafka answers, and stores no batch above this size. */
+async function takeAtMost({ kafka, stream }: OpenStream, bytes: number): Promise<void> {
+  const admin = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  const configEntries = [{ name: 'max.message.bytes', value: String(bytes) }];
+  await admin.alterConfigs({
+    validateOnly: false,
+    resources: [{ type: ConfigResourceTypes.TOPIC, name: stream.topic, configEntries }],
+  });
+  await admin.disconnect();
+}
 
 describe('relay', () => {
   it('turns inserts with a NULL target into hints, and acknowledges exactly what is stored', async () => {
@@ -75,7 +95,7 @@ describe('relay', () => {
     const writes = writers.map(async (client) => {
       while (writing) await client.query(`insert into app."Activity" (id) values ($1)`, [`a${(next += 1)}`]);
     });
-    for (let round = 0; round < 6; round += 1) {
+    for (let round = 0; round < 4; round += 1) {
       const relay = open.relay();
       await relay.start();
       await streaming(relay);
@@ -204,6 +224,26 @@ describe('relay', () => {
     expect(relay.status().state).toBe('stopped');
   });
 
+  it('acknowledges nothing that Kafka received and refused to store, and sends it when it may', async () => {
+    open = await openStream(server(), 'refused');
+    collected = await collectHints(open.kafka, open.stream);
+    const all = collected;
+    const { database, stream, app } = open;
+    const relay = open.relay();
+    await relay.start();
+    await streaming(relay);
+    await takeAtMost(open, 10);
+    await insert(open, 1, 100);
+    const { rows } = await app.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
+    await insert(open, 101, 101);
+    await waitFor('the refusal', () => relay.status().reason?.includes('hints to'), { describe: () => relay.status() });
+    const confirmed = (await slotFacts(database.state, stream.slot)).confirmedFlushLsn ?? 0n;
+    expect(confirmed < parseLsn(rows[0]?.lsn ?? '')).toBe(true);
+    expect(all.keys()).toEqual([]);
+    await takeAtMost(open, 1_048_588);
+    await waitFor('all of them', () => new Set(all.keys()).size === 101, { describe: () => relay.status() });
+  });
+
   it('a second relay waits as standby and takes over', async () => {
     open = await openStream(server(), 'standby');
     collected = await collectHints(open.kafka, open.stream);
@@ -283,6 +323,65 @@ describe('relay', () => {
 });
 
 describe('slot reader', () => {
+  it('gives the second of two adjacent commits after the first was acknowledged', async () => {
+    open = await openStream(server(), 'next');
+    const { database, stream, appUrl } = open;
+    const [a, b] = await Promise.all([writer(appUrl), writer(appUrl)]);
+    let acknowledged = lsn(0n);
+    const read = (messages: ReplicationMessage[]): { reader: SlotReader; ended: Promise<void> } => {
+      const reader: SlotReader = new SlotReader(database.settings, stream.slot, stream.publication, {
+        onServer: () => undefined,
+        onStreaming: () => undefined,
+        onMessage: (message) => messages.push(message),
+        onKeepalive: () => undefined,
+        acknowledged: () => acknowledged,
+      });
+      return { reader, ended: reader.run() };
+    };
+    const pairs = async (round: number): Promise<boolean> => {
+      const messages: ReplicationMessage[] = [];
+      const first = read(messages);
+      await a.query(`begin; insert into app."Activity" (id) values ('first ${round}')`);
+      await b.query(`begin; insert into app."Activity" (id) values ('second ${round}')`);
+      await Promise.all([a.query('commit'), b.query('commit')]);
+      const commits = (): Lsn[] => messages.flatMap((found) => (found.kind === 'commit' ? [found.endLsn] : []));
+      await waitFor('both commits', () => commits().length === 2, { describe: () => messages.length });
+      const begin = messages.filter((found) => found.kind === 'begin')[1];
+      acknowledged = commits()[0] ?? acknowledged;
+      const adjacent = begin?.kind === 'begin' && begin.commitLsn === acknowledged;
+      first.reader.report();
+      await waitFor(
+        'the confirmation',
+        async () => ((await slotFacts(database.state, stream.slot)).confirmedFlushLsn ?? 0n) >= acknowledged,
+      );
+      await first.reader.close();
+      await first.ended;
+      await waitFor('the slot to be free', async () => !(await slotFacts(database.state, stream.slot)).active);
+      const again: ReplicationMessage[] = [];
+      const second = read(again);
+      await waitFor('the second commit again', () => again.some((found) => found.kind === 'commit'), {
+        timeoutMs: 5_000,
+      });
+      const keys = again.flatMap((found) => (found.kind === 'insert' ? [found.values['id']] : []));
+      expect(keys).toHaveLength(1); // the first was acknowledged, the second was not
+      const commit = again.find((found) => found.kind === 'commit');
+      acknowledged = commit?.kind === 'commit' ? commit.endLsn : acknowledged;
+      second.reader.report();
+      await waitFor(
+        'the confirmation',
+        async () => ((await slotFacts(database.state, stream.slot)).confirmedFlushLsn ?? 0n) >= acknowledged,
+      );
+      await second.reader.close();
+      await second.ended;
+      await waitFor('the slot to be free', async () => !(await slotFacts(database.state, stream.slot)).active);
+      return adjacent;
+    };
+    let adjacent = 0;
+    for (let round = 1; round <= 12 && adjacent < 2; round += 1) if (await pairs(round)) adjacent += 1;
+    expect(adjacent).toBe(2);
+    await Promise.all([a.end(), b.end()]);
+  });
+
   it('reads keys as the server writes them and xids above 2^31 unsigned; contents of messages are its own copies', async () => {
     open = await openStream(server(), 'reader');
     const { database, stream, app } = open;
