@@ -249,6 +249,32 @@ describe.each([15, 18] as const)('bridge on PostgreSQL %i', (major) => {
     expect((await installBridge(database, target, assign, budget)).adopted).toBe(true);
   });
 
+  it('stands aside for a vacuum without queueing, so that nobody waits behind us, and goes on when it is done', async () => {
+    const target = await start();
+    const { admin, database } = prepared;
+    const vacuum = new pg.Client({ connectionString: prepared.url });
+    await vacuum.connect();
+    await vacuum.query(`begin; lock table "Activity" in share update exclusive mode`);
+    const attempt = installBridge(database, target, assign, { ...budget, lockAttempts: 1 });
+    const released = new Promise((resolve) => setTimeout(resolve, 700)).then(() => vacuum.query('rollback'));
+    let queued = 0;
+    await Promise.race([
+      released,
+      waitFor(
+        'us to queue, which must not happen',
+        async () => {
+          queued += (await admin.query(`select from pg_locks where not granted`)).rowCount ?? 0;
+          return undefined;
+        },
+        { timeoutMs: 600 },
+      ).catch(() => undefined),
+    ]);
+    await released;
+    expect(await attempt).toMatchObject({ attempts: 1, adopted: false });
+    expect(queued).toBe(0);
+    await vacuum.end();
+  });
+
   it('serves two targets of one table, each with a function of its own', async () => {
     const plan = `${workspacePlan.replace(
       'cutover:',

@@ -57,6 +57,23 @@ export async function readBlockers(
   );
 }
 
+/**
+ * Vacuum, analyze or a concurrent index build at work on the tables, anybody's, ours included: they hold SHARE UPDATE EXCLUSIVE, which stops
+ * no reader or writer but does stop our stronger lock, for as long as they run.
+ */
+export async function maintenanceRunning(state: Access, relids: readonly number[]): Promise<boolean> {
+  const rows = await state.query<{ running: boolean }>(
+    'looking for maintenance on a table',
+    `select exists (
+       select from unnest($1::oid[]) as w (relid)
+        cross join lateral (select w.relid union select p.relid from pg_partition_tree(w.relid) p) m
+         join pg_locks l on l.locktype = 'relation' and l.relation = m.relid and l.granted and l.mode = 'ShareUpdateExclusiveLock'
+          and l.database = (select oid from pg_database where datname = current_database())) as running`,
+    [relids],
+  );
+  return rows[0]?.running === true;
+}
+
 /** `pid 4711 "pg_dump" (alice) holds AccessShareLock on public."Activity" for 3.2 s, idle in transaction`. */
 export function describeBlocker(b: LockBlocker): string {
   const who =

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { HighwaterError } from '@highwater/kernel';
-import { describeBlocker, readBlockers, type LockBlocker } from '../blockers/blockers.js';
+import { describeBlocker, maintenanceRunning, readBlockers, type LockBlocker } from '../blockers/blockers.js';
 import type { Client, Database, Row } from '../session/database.js';
 import { databaseError, isConnectionLoss } from '../session/errors.js';
 import { isSqlstate, sqlstate } from '../session/sqlstate.js';
@@ -14,6 +14,8 @@ export interface DdlBudget {
   readonly lockAttempts: number;
   /** Grows with each attempt, jittered; default 200 ms to 5 s. */
   readonly pauseMs?: (attempt: number) => number;
+  /** How long to stand aside for a vacuum before queueing behind it after all; nobody waits for us meanwhile. Default 60 s. */
+  readonly maintenanceWaitMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -36,6 +38,7 @@ export async function attemptDdl(database: Database, step: DdlStep, budget: DdlB
   let blockers: readonly LockBlocker[] = [];
   for (let attempt = 1; ; attempt += 1) {
     budget.signal?.throwIfAborted();
+    await standAside(database, step.relids, budget);
     const text = ddlMessage(step, budget.lockBudgetMs, attempt);
     try {
       const timing = await database.ddl.session(`step ${step.name}`, async (client) => {
@@ -69,6 +72,16 @@ export async function attemptDdl(database: Database, step: DdlStep, budget: DdlB
       await pause((budget.pauseMs ?? growingPause)(attempt), undefined, budget.signal ? { signal: budget.signal } : {});
     }
   }
+}
+
+/**
+ * With a lock budget below deadlock_timeout an autovacuum is never cancelled for us, so queueing behind one only stalls the application
+ * (DESIGN section 2, trap 13). Waits, bounded, until none runs.
+ */
+async function standAside(database: Database, relids: readonly number[], budget: DdlBudget): Promise<void> {
+  const until = performance.now() + (budget.maintenanceWaitMs ?? 60_000);
+  while (performance.now() < until && (await maintenanceRunning(database.state, relids)))
+    await pause(200, undefined, budget.signal ? { signal: budget.signal } : {});
 }
 
 /** 200 ms, 400 ms, … at most 5 s, each between half and one and a half of that, so that two of us do not march in step. */

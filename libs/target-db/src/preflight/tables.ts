@@ -7,6 +7,7 @@ interface TableRow extends Record<string, unknown> {
   ident: string;
   kind: string;
   persistence: string;
+  replica_identity: string;
   rows: number;
   leaves: number;
   inherited: boolean;
@@ -33,7 +34,7 @@ with member as (
   select distinct t.tgname::text as name, t.tgtype, t.tgattr from pg_trigger t join member m on m.relid = t.tgrelid
    where not t.tgisinternal and t.tgenabled <> 'D' and t.tgname not like '~hw\\_%'
 )
-select format('%I.%I', n.nspname, c.relname) as ident, c.relkind::text as kind, c.relpersistence::text as persistence,
+select format('%I.%I', n.nspname, c.relname) as ident, c.relkind::text as kind, c.relpersistence::text as persistence, c.relreplident::text as replica_identity,
        (select coalesce(sum(greatest(x.reltuples, 0)), 0)::float8 from pg_class x join member m on m.relid = x.oid and x.relkind = 'r') as rows,
        (select count(*)::int from member m join pg_class x on x.oid = m.relid and x.relkind = 'r') as leaves,
        c.relkind = 'r' and not c.relispartition and exists (select from pg_inherits h where h.inhparent = c.oid or h.inhrelid = c.oid) as inherited,
@@ -136,6 +137,9 @@ export function judgeTable(row: TableRow, d: CompiledDerivation, planSetsNull: b
 function describe(row: TableRow): string {
   const facts = [row.rows > 0 ? `about ${Math.round(row.rows)} rows` : 'empty, or never analysed'];
   if (row.kind === 'p') facts.push(`${row.leaves} partitions`);
+  // we publish inserts alone, which need none: said because others may publish updates
+  if (row.replica_identity === 'f') facts.push('replica identity full');
+  if (row.replica_identity === 'n') facts.push('replica identity nothing');
   if (row.not_null === null) facts.push('the column will be added');
   if (row.not_null === true) facts.push('already NOT NULL');
   if (row.has_default) facts.push('has a default, so new rows get that and not the rule');

@@ -137,7 +137,12 @@ export function connectionConfig(settings: DatabaseSettings, role: AccessRole): 
     ssl:
       tls === 'disable'
         ? false
-        : { rejectUnauthorized: true, minVersion: 'TLSv1.2', servername: host, ...(settings.tlsCa ? { ca: settings.tlsCa } : {}) },
+        : {
+            rejectUnauthorized: true,
+            minVersion: 'TLSv1.2',
+            servername: host,
+            ...(settings.tlsCa ? { ca: settings.tlsCa } : {}),
+          },
   };
 }
 
@@ -154,7 +159,11 @@ export async function prepareSession(client: Client): Promise<void> {
   );
   for (const { name, setting } of rows) {
     const wanted =
-      name === 'session_replication_role' ? 'origin' : name === 'server_encoding' ? 'UTF8' : (sessionSettings[name] ?? setting);
+      name === 'session_replication_role'
+        ? 'origin'
+        : name === 'server_encoding'
+          ? 'UTF8'
+          : (sessionSettings[name] ?? setting);
     if (settingsNotCompared.has(name) || setting === wanted) continue;
     throw new HighwaterError(
       'HW9011',

@@ -1,14 +1,25 @@
 import { HighwaterError, isHighwaterError, messageOf, type Retry } from '@highwater/kernel';
 import { isSqlstate, sqlstate, sqlstateOf } from './sqlstate.js';
 
-const socketCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EHOSTUNREACH', 'EAI_AGAIN']);
+const socketCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+  'EAI_AGAIN',
+]);
 
 /** True when the connection died under a statement: what the server did with it is unknown. */
 export function isConnectionLoss(error: unknown): boolean {
   if (isSqlstate(error, sqlstate.adminShutdown, sqlstate.crashShutdown, sqlstate.cannotConnectNow)) return true;
-  const code = typeof error === 'object' && error !== null && 'code' in error ? String((error as { code: unknown }).code) : '';
+  const code =
+    typeof error === 'object' && error !== null && 'code' in error ? String((error as { code: unknown }).code) : '';
   if (socketCodes.has(code) || code.startsWith('08')) return true;
-  return /connection terminated|connection ended|not queryable|client has encountered a connection error/i.test(messageOf(error));
+  return /connection terminated|connection ended|not queryable|client has encountered a connection error/i.test(
+    messageOf(error),
+  );
 }
 
 /**
@@ -26,8 +37,14 @@ export function databaseError(error: unknown, doing: string): HighwaterError {
   if (state === sqlstate.invalidPassword || state === sqlstate.invalidAuthorization)
     return make('HW9004', 'never', `${doing}: ${text}`, 'check user and password in the URL, or pg_hba.conf');
   if (state === sqlstate.insufficientPrivilege)
-    return make('HW9005', 'never', `${doing}: ${text}`, 'run the statements that `highwater init --print-grants` prints');
-  if (state === sqlstate.tooManyConnections) return make('HW9006', 'backoff', `${doing}: ${text}`, 'free connections or raise max_connections');
+    return make(
+      'HW9005',
+      'never',
+      `${doing}: ${text}`,
+      'run the statements that `highwater init --print-grants` prints',
+    );
+  if (state === sqlstate.tooManyConnections)
+    return make('HW9006', 'backoff', `${doing}: ${text}`, 'free connections or raise max_connections');
   if (state === sqlstate.lockNotAvailable || state === sqlstate.queryCanceled)
     return make('HW9007', 'backoff', `${doing}: ${text}`);
   if (state === sqlstate.serializationFailure || state === sqlstate.deadlockDetected)
@@ -35,12 +52,18 @@ export function databaseError(error: unknown, doing: string): HighwaterError {
   if (state === sqlstate.diskFull || state === sqlstate.readOnlySqlTransaction)
     return make('HW9009', 'backoff', `${doing}: ${text}`, 'the server refuses writes; see its log');
   if (isConnectionLoss(error))
-    return make('HW9002', 'reconcile', `${doing}: ${text}`, 'check that the server is up and the host, port and TLS settings are right');
+    return make(
+      'HW9002',
+      'reconcile',
+      `${doing}: ${text}`,
+      'check that the server is up and the host, port and TLS settings are right',
+    );
   return make('HW9001', 'never', `${doing}: ${text}${state ? ` (SQLSTATE ${state})` : ''}`);
 }
 
 /** Messages of data exceptions (class 22) and of user code (P0001) may quote a value; every other class names objects only. */
 function safeMessage(error: unknown, state: string | undefined): string {
-  if (state !== undefined && (state.startsWith('22') || state.startsWith('P0'))) return `refused by the server with SQLSTATE ${state}`;
+  if (state !== undefined && (state.startsWith('22') || state.startsWith('P0')))
+    return `refused by the server with SQLSTATE ${state}`;
   return messageOf(error) || 'connection failed';
 }
