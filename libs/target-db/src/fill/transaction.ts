@@ -10,6 +10,8 @@ export interface FillBudget {
 
 /** A wait inside the fill (a foreign key's parent, a unique key under way) ends long before anybody else's `deadlock_timeout`. */
 const lockTimeoutMs = 50;
+/** Lock and write together stay below half of the server's default `deadlock_timeout` (1 s), whatever the plan allows. */
+const statementMsMax = 250;
 
 /**
  * Opens the fill transaction in one message: gate first, then `more`, whose results follow the gate's. READ COMMITTED, so that the statement after
@@ -25,7 +27,7 @@ export async function openFill(
   budget: FillBudget,
   more: readonly string[] = [],
 ): Promise<pg.QueryResult[] | undefined> {
-  const statementMs = Math.max(1, Math.round(budget.rowBudgetMs));
+  const statementMs = Math.max(1, Math.min(Math.round(budget.rowBudgetMs), statementMsMax));
   const text = [
     'begin isolation level read committed',
     `set local lock_timeout = ${lockTimeoutMs}`,
