@@ -268,7 +268,8 @@ describe('the gate', () => {
   it('is true when acknowledged: after closeGate returned, no write that began before commits', async () => {
     await seed(2_000);
     await ranges(0);
-    const [work] = [sweeper()];
+    // slow enough to be under way when the gate closes
+    const work = sweeper({ limits: { ...p.plan.limits, chunkRowsMax: 50, sweepRowsPerSecondMax: 1_000 } });
     await work.start();
     await waitFor('the first rows', async () => (await nulls('act')) < 2_000);
     await closeGate(p.database.state, gate(), ['sweep']);
