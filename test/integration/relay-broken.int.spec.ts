@@ -82,3 +82,31 @@ describe.each([15, 18] as const)('a publication that changes, PostgreSQL %s', (m
     expect(['TopicRecreated', 'TopicMissing']).toContain(broken[0]?.reason);
   });
 });
+
+describe.each([15, 18] as const)('a slot that fell behind, PostgreSQL %s', (major) => {
+  const { server } = usePostgres({ major, settings: { max_slot_wal_keep_size: '1MB' } });
+  let open: OpenStream | undefined;
+  afterEach(async () => {
+    await open?.close();
+    open = undefined;
+  });
+
+  it('slot lost: more WAL than the server keeps', async () => {
+    const stream = await openStream(server(), 'lost');
+    open = stream;
+    for (let segment = 0; segment < 3; segment += 1) {
+      await stream.app.query(`insert into app."Activity" (id) values ($1)`, [`a${segment}`]);
+      await stream.app.query('select pg_switch_wal()');
+      await stream.app.query('checkpoint');
+    }
+    await waitFor(
+      'the slot to be lost',
+      async () => (await slotFacts(stream.database.state, stream.stream.slot)).walStatus === 'lost',
+      { describe: () => slotFacts(stream.database.state, stream.stream.slot).then(({ walStatus }) => walStatus) },
+    );
+    const relay = stream.relay();
+    await relay.start();
+    await waitFor('broken', () => relay.status().state === 'broken', { describe: () => relay.status() });
+    expect(stream.broken).toMatchObject([{ reason: 'SlotLost' }]);
+  });
+});

@@ -30,7 +30,10 @@ export interface HintConsumerOptions {
   /** No record for so long although the partitions hold some: the consumer is made anew. */
   readonly stuckAfterMs?: number;
   readonly log?: KafkaLog;
-  /** Takes the records over; may return before they are settled. A rejection makes them come again. */
+  /**
+   * Takes the records over; may return before they are settled. A rejection ends the assignment: a new one of the same
+   * partitions follows, from the committed offsets.
+   */
   onBatch(batch: IncomingBatch): Promise<void>;
   /** Every assignment replaces the one before: forget all, deliver starts again from the committed offsets. */
   onAssigned(partitions: readonly number[], generation: number): void;
@@ -195,7 +198,8 @@ export class HintConsumer {
         isCurrent,
       });
     } catch (error) {
-      this.watch?.forget(batch.partition); // the same records come again
+      // what was half taken over would otherwise be taken for known when it comes again
+      if (isCurrent()) this.assign(this.assigned);
       throw error;
     } finally {
       this.busy -= 1;

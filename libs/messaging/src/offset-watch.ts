@@ -36,10 +36,9 @@ export class OffsetWatch {
     this.admin = kafka.admin();
   }
 
-  /** A new assignment, or a batch that will come again: ask for the committed offset anew. */
-  forget(partition?: number): void {
-    if (partition === undefined) this.expected.clear();
-    else this.expected.delete(partition);
+  /** A new assignment: ask for the committed offsets anew. */
+  forget(): void {
+    this.expected.clear();
     this.committed = undefined;
   }
 
