@@ -8,27 +8,20 @@ import {
   type KafkaSettings,
 } from '@highwater/messaging';
 import { backoffMs } from '@highwater/sweep';
-import {
-  databaseError,
-  fillBatch,
-  heldSomewhere,
-  recordFenceArrival,
-  visibleNow,
-  type Database,
-  type FillTarget,
-} from '@highwater/target-db';
+import { databaseError, heldSomewhere, visibleNow, type FillTarget } from '@highwater/target-db';
 import type { WorkerLog } from '../sweeper/worker-log.js';
+import type { Assignment } from './assignment.js';
+import { GateClosed, lookAt, type LookContext } from './look.js';
 import { OffsetCommitter } from './offset-committer.js';
-import { contendedLooksMax, contendedPauseMs, parkedPauseMs, parkedUnprovenMsMax } from './retry-policy.js';
+import { contendItem, deferItem, parkedPauseMs, parkedUnprovenMsMax, parkItem } from './retry-policy.js';
+import { bury, storeFences } from './settle.js';
 import { targetsByTable, triage, type HintItem } from './triage.js';
 
-export interface FillerOptions {
-  readonly database: Database;
+export interface FillerOptions extends LookContext {
   readonly kafka: KafkaSettings;
   readonly migrationId: string;
   readonly stream: StreamInfo;
   readonly targets: readonly FillTarget[];
-  readonly limits: { readonly rowBudgetMs: number };
   readonly logger: WorkerLog;
   readonly sessionTimeoutMs?: number;
   readonly stuckAfterMs?: number;
@@ -36,12 +29,6 @@ export interface FillerOptions {
   readonly onBroken: (broken: BrokenStream) => void;
   /** An error that waiting may not cure; the filler goes on trying. */
   readonly onFatal?: (error: Error) => void;
-  /** For metrics: verdicts of one batch of one target, and how long it took. */
-  readonly onBatchFilled?: (batch: {
-    target: FillTarget;
-    verdicts: Readonly<Partial<Record<Verdict, number>>>;
-    tookMs: number;
-  }) => void;
 }
 
 export interface FillerStatus {
@@ -58,20 +45,6 @@ export interface FillerStatus {
 /** Hints per fill transaction: bounds how long it holds its rows. */
 const batchRowsMax = 500;
 const lookEveryMs = 5;
-
-/** Everything of one assignment; dropped as a whole when the partitions are revoked, nothing committed. */
-interface Assignment {
-  readonly generation: number;
-  readonly partitions: Map<number, PartitionProgress>;
-  readonly committer: OffsetCommitter;
-  readonly paused: Set<number>;
-  pending: HintItem[];
-  /** Found unusable, not yet stored in the dead-letter topic; unsettled until they are. */
-  dead: { readonly progress: PartitionProgress; readonly offset: bigint; readonly reason: string }[];
-  /** Dead letters or a fence could not be stored; look again although no hint is pending. */
-  unfinished: boolean;
-  current: boolean;
-}
 
 /**
  * Kafka → rows. One per process and migration; the group shares the partitions.
@@ -184,6 +157,7 @@ export class Filler {
     if (!assignment || !progress || !this.running || assignment.generation !== batch.generation)
       throw new Error('not assigned any more');
     this.inFlight += 1;
+    const items: HintItem[] = [];
     try {
       const { migrationId, stream } = this.options;
       const expected = {
@@ -193,7 +167,6 @@ export class Filler {
         partitions: stream.partitions,
         tables: this.tables,
       };
-      const items: HintItem[] = [];
       const now = performance.now();
       for (const { offset, value } of batch.records) {
         const found = triage(value, expected);
@@ -205,12 +178,16 @@ export class Filler {
             arrivedAtMs: now, dueAtMs: now, contended: 0, parked: 0, forced: false,
           }); // prettier-ignore
       }
-      for (let from = 0; from < items.length; from += batchRowsMax) {
-        await this.judge(assignment, items.slice(from, from + batchRowsMax));
-        if (from > 0) await batch.heartbeat();
+      while (items.length > 0) {
+        await this.judge(assignment, items.splice(0, batchRowsMax));
+        if (items.length > 0) await batch.heartbeat();
       }
       await this.afterSettling(assignment);
     } finally {
+      // a heartbeat threw; should the partition stay ours, what was not judged is not forgotten
+      for (const item of items) deferItem(item, performance.now());
+      assignment.pending.push(...items);
+      this.lookSoon();
       this.inFlight -= 1;
       if (this.inFlight === 0) this.idle?.();
     }
@@ -218,94 +195,20 @@ export class Filler {
 
   /** One look at hints: fill each table's targets, settle what is final, keep the rest with the time of its next look. */
   private async judge(assignment: Assignment, items: readonly HintItem[]): Promise<void> {
-    const byTarget = new Map<FillTarget, HintItem[]>();
-    for (const item of items)
-      for (const target of item.open) {
-        const hints = byTarget.get(target);
-        if (hints) hints.push(item);
-        else byTarget.set(target, [item]);
-      }
-    const open = new Map<HintItem, { targets: FillTarget[]; parked: boolean }>();
-    const keep = (item: HintItem, target: FillTarget, parked: boolean): void => {
-      const kept = open.get(item) ?? { targets: [], parked: false };
-      open.set(item, { targets: [...kept.targets, target], parked: kept.parked || parked });
-    };
-    const dead = new Map<HintItem, string>();
-    let failed: unknown;
-    for (const [target, hints] of byTarget) {
-      try {
-        await this.fill(target, hints, keep, dead);
-        continue;
-      } catch (error) {
-        failed = error;
-      }
-      for (const item of hints) keep(item, target, false);
-    }
-    if (failed !== undefined) this.hold(assignment, failed);
+    const looked = await lookAt(this.options, items);
+    if (looked.failed !== undefined) this.hold(assignment, looked.failed);
     else this.release(assignment);
+    for (const [verdict, count] of Object.entries(looked.counted)) this.counts[verdict as Verdict] += count;
+    assignment.dead.push(...looked.dead);
     const now = performance.now();
-    for (const item of items) {
-      const reason = dead.get(item);
-      if (reason !== undefined) assignment.dead.push({ progress: item.progress, offset: item.offset, reason });
-      else this.settleOrKeep(assignment, item, open.get(item), failed, now);
+    for (const { item, targets, verdict } of looked.kept) {
+      item.open = targets;
+      if (verdict === 'parked') parkItem(item, now);
+      else if (looked.failed === undefined) contendItem(item, now);
+      else deferItem(item, now + this.failurePauseMs(looked.failed));
+      assignment.pending.push(item);
     }
     this.lookSoon();
-  }
-
-  private async fill(
-    target: FillTarget,
-    items: readonly HintItem[],
-    keep: (item: HintItem, target: FillTarget, parked: boolean) => void,
-    dead: Map<HintItem, string>,
-  ): Promise<void> {
-    const began = performance.now();
-    const outcome = await fillBatch(
-      this.options.database.fill,
-      target,
-      items.map((item) => ({
-        key: item.key,
-        xid: item.xid,
-        partition: item.progress.partition,
-        forced: item.forced,
-        parkedBefore: item.parked > 0,
-        lastLook: item.contended >= contendedLooksMax,
-      })),
-      this.options.limits,
-    );
-    if (outcome.kind === 'gateClosed') throw new GateClosed();
-    const counted: Partial<Record<Verdict, number>> = {};
-    items.forEach((item, i) => {
-      const answer = outcome.verdicts[i] ?? { verdict: 'contended' as const };
-      if (answer.verdict === 'parked') keep(item, target, true);
-      else if (answer.verdict === 'contended' && item.contended < contendedLooksMax) return keep(item, target, false);
-      else if (answer.verdict === 'dead_letter') dead.set(item, answer.reason);
-      if (answer.verdict === 'parked' && item.parked > 0) return;
-      counted[answer.verdict] = (counted[answer.verdict] ?? 0) + 1;
-    });
-    delete counted.dead_letter; // counted once it is stored
-    for (const [verdict, count] of Object.entries(counted)) this.counts[verdict as Verdict] += count;
-    this.options.onBatchFilled?.({ target, verdicts: counted, tookMs: performance.now() - began });
-  }
-
-  private settleOrKeep(
-    assignment: Assignment,
-    item: HintItem,
-    kept: { targets: FillTarget[]; parked: boolean } | undefined,
-    failed: unknown,
-    now: number,
-  ): void {
-    if (!kept) return item.progress.settle(item.offset);
-    item.open = kept.targets;
-    if (kept.parked) {
-      item.parked += 1;
-      item.progress.park(item.offset);
-      item.dueAtMs = now + parkedPauseMs(item, now);
-    } else {
-      if (failed === undefined) item.contended += 1;
-      item.progress.contend(item.offset);
-      item.dueAtMs = now + (failed === undefined ? contendedPauseMs(item.contended) : this.failurePauseMs(failed));
-    }
-    assignment.pending.push(item);
   }
 
   private failurePauseMs(error: unknown): number {
@@ -374,8 +277,8 @@ export class Filler {
   /** Dead letters, fences whose turn it is, offsets, intake. Never throws: what could not be stored is tried again. */
   private async afterSettling(assignment: Assignment): Promise<void> {
     try {
-      await this.bury(assignment);
-      for (const progress of assignment.partitions.values()) await this.storeFences(assignment, progress);
+      this.counts.dead_letter += await bury(assignment, this.deadLetters, this.options);
+      await storeFences(assignment, this.options);
       if (assignment.unfinished) this.release(assignment);
       assignment.unfinished = false;
     } catch (error) {
@@ -386,42 +289,6 @@ export class Filler {
     if (!assignment.current) return;
     void assignment.committer.flush();
     this.adjustIntake(assignment);
-  }
-
-  private async bury(assignment: Assignment): Promise<void> {
-    const dead = assignment.dead;
-    if (dead.length === 0) return;
-    assignment.dead = [];
-    const { topic } = this.options.stream;
-    try {
-      await this.deadLetters.send(
-        dead.map(({ progress, offset, reason }) => ({ reason, topic, partition: progress.partition, offset })),
-      );
-    } catch (error) {
-      assignment.dead.push(...dead);
-      throw error;
-    }
-    for (const { progress, offset } of dead) progress.settle(offset);
-    this.counts.dead_letter += dead.length;
-    const reasons = [...new Set(dead.map((letter) => letter.reason))];
-    this.options.logger.warn({ reasons, count: dead.length }, 'hints sent to the dead-letter topic');
-  }
-
-  private async storeFences(assignment: Assignment, progress: PartitionProgress): Promise<void> {
-    const { migrationId, stream } = this.options;
-    const { epoch, partitions, topicId } = stream;
-    for (let fence = progress.dueFence(); fence && assignment.current; fence = progress.dueFence()) {
-      const { token, offset } = fence;
-      await recordFenceArrival(this.options.database.fill, {
-        migrationId,
-        token,
-        partition: progress.partition,
-        epoch,
-        partitions,
-        topicId,
-      });
-      progress.settle(offset);
-    }
   }
 
   /** Halted, or the database does not answer: nothing more is taken, what is here is kept. */
@@ -462,11 +329,5 @@ export class Filler {
         this.consumer.resume([partition]);
       }
     }
-  }
-}
-
-class GateClosed extends Error {
-  constructor() {
-    super('halted: the gate is closed');
   }
 }

@@ -11,3 +11,23 @@ export const parkedPauseMs = (item: HintItem, nowMs: number): number =>
 
 /** Growing pauses: somebody's short transaction first, then somebody's long one. */
 export const contendedPauseMs = (looks: number): number => Math.min(500, 10 * 2 ** Math.min(looks, 6));
+
+/** Not visible yet: the progress holds its prefix, the next look is soon. */
+export function parkItem(item: HintItem, nowMs: number): void {
+  item.parked += 1;
+  item.progress.park(item.offset);
+  item.dueAtMs = nowMs + parkedPauseMs(item, nowMs);
+}
+
+/** Somebody holds the row. */
+export function contendItem(item: HintItem, nowMs: number): void {
+  item.contended += 1;
+  item.progress.contend(item.offset);
+  item.dueAtMs = nowMs + contendedPauseMs(item.contended);
+}
+
+/** Not judged at all; counts as no look. */
+export function deferItem(item: HintItem, dueAtMs: number): void {
+  item.progress.contend(item.offset);
+  item.dueAtMs = dueAtMs;
+}
