@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto';
+
+/** What the demo reads of the answers; the whole is documented at /openapi.json. */
+export interface Operation {
+  readonly id: string;
+  readonly verb: string;
+  readonly status: 'accepted' | 'running' | 'succeeded' | 'failed';
+  readonly error: { readonly code: string; readonly message: string; readonly help?: string } | null;
+}
+
+export interface MigrationStatus {
+  readonly phase: string;
+  readonly stream: 'none' | 'open' | 'broken';
+  readonly tables: readonly {
+    readonly table: string;
+    readonly filled: { readonly sweep: number; readonly live: number; readonly tailPass: number };
+    readonly unfillable: number;
+    readonly enforced: boolean;
+  }[];
+  readonly hints: Readonly<Record<string, number>>;
+  readonly bridge: readonly {
+    readonly applicationName: string;
+    readonly outcome: string;
+    readonly statements: string;
+  }[];
+  readonly ddlSteps: readonly {
+    readonly table: string | null;
+    readonly step: string;
+    readonly lockMode: string;
+    readonly attempts: number;
+    readonly lockWaitMs: number;
+    readonly heldMs: number;
+  }[];
+  readonly leftovers: readonly string[];
+  readonly statusLine: string;
+}
+
+export interface Condition {
+  readonly type: string;
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly generation: string;
+  readonly conditions: readonly Condition[];
+}
+
+/** An answer of 400 or above, as its problem document says it. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    detail: string,
+    help: string | undefined,
+  ) {
+    super(`${status} ${code}: ${detail}${help === undefined ? '' : ` (${help})`}`);
+  }
+}
+
+const ANSWER_MS_MAX = 30_000;
+
+/** Highwater's HTTP API, as a client has it: nothing else is known of the product here. */
+export class Api {
+  constructor(
+    private readonly url: string,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  plan = (yaml: string): Promise<Operation> =>
+    this.#ask('POST', '/migrations', { body: yaml, type: 'application/yaml' });
+  act = (migration: string, verb: string): Promise<Operation> =>
+    this.#ask('POST', `/migrations/${migration}/${verb}`, { body: JSON.stringify({ reason: 'demo' }) });
+  cutover = (migration: string, generation: string): Promise<Operation> =>
+    this.#ask('POST', `/cutover?migration=${migration}`, {
+      body: JSON.stringify({ reason: 'demo: everything is ready' }),
+      headers: { 'If-Match': `"${generation}"` },
+    });
+  operation = (id: string): Promise<Operation> => this.#ask('GET', `/operations/${id}`);
+  status = (migration: string): Promise<MigrationStatus> => this.#ask('GET', `/migrations/${migration}`);
+  readiness = (migration: string): Promise<Readiness> => this.#ask('GET', `/cutover/readiness?migration=${migration}`);
+  asyncApi = (): Promise<AsyncApi> => this.#ask('GET', '/asyncapi.json');
+
+  async #ask<T>(
+    method: 'GET' | 'POST',
+    path: string,
+    {
+      body,
+      type = 'application/json',
+      headers = {},
+    }: { body?: string; type?: string; headers?: Record<string, string> } = {},
+  ): Promise<T> {
+    const response = await fetch(new URL(path, this.url), {
+      method,
+      signal: AbortSignal.any([this.signal, AbortSignal.timeout(ANSWER_MS_MAX)]),
+      headers: {
+        'Highwater-Actor': 'demo',
+        ...(method === 'POST' ? { 'Content-Type': type, 'Idempotency-Key': randomUUID() } : {}),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body }),
+    });
+    const answer = (await response.json()) as T & { code?: string; detail?: string; help?: string };
+    if (response.ok) return answer;
+    throw new Problem(response.status, answer.code ?? 'no code', answer.detail ?? response.statusText, answer.help);
+  }
+}
+
+export interface AsyncApi {
+  readonly components: {
+    readonly messages: Readonly<Record<string, { readonly name: string; readonly payload: object }>>;
+  };
+}
