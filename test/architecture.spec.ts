@@ -22,8 +22,10 @@ function sources(folder: string): string[] {
   });
 }
 
+/** Static imports and re-exports (the line that names the module), side-effect imports, dynamic imports. */
+const importLine = /^(?:import|export|\})[^'\n]*? from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm;
 const importsOf = (file: string): string[] =>
-  [...readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
+  [...readFileSync(file, 'utf8').matchAll(importLine)].map((match) => match[1] ?? match[2] ?? match[3] ?? '');
 
 const libs = readdirSync(join(root, 'libs')).filter((name) => statSync(join(root, 'libs', name)).isDirectory());
 const apps = readdirSync(join(root, 'apps')).filter((name) => statSync(join(root, 'apps', name)).isDirectory());
@@ -40,7 +42,9 @@ describe('architecture', () => {
   });
 
   it.each(io)('libs/%s imports no other I/O lib', (lib) => {
-    const others = new Set([...io.filter((name) => name !== lib), 'roles', 'local-stack'].map((name) => `@highwater/${name}`));
+    const others = new Set(
+      [...io.filter((name) => name !== lib), 'roles', 'local-stack'].map((name) => `@highwater/${name}`),
+    );
     const wrong = sources(join(root, 'libs', lib, 'src')).flatMap((file) =>
       importsOf(file)
         .filter((name) => others.has(name))
@@ -50,10 +54,16 @@ describe('architecture', () => {
   });
 
   it('each driver is touched by its owner alone', () => {
-    const wrong = [...libs.map((name) => ['libs', name] as const), ...apps.map((name) => ['apps', name] as const)].flatMap(([kind, name]) =>
+    const wrong = [
+      ...libs.map((name) => ['libs', name] as const),
+      ...apps.map((name) => ['apps', name] as const),
+    ].flatMap(([kind, name]) =>
       sources(join(root, kind, name, 'src')).flatMap((file) =>
         importsOf(file)
-          .filter((imported) => driverOwner[imported] !== undefined && !(kind === 'libs' && driverOwner[imported].includes(name)))
+          .filter(
+            (imported) =>
+              driverOwner[imported] !== undefined && !(kind === 'libs' && driverOwner[imported].includes(name)),
+          )
           .map((imported) => `${relative(root, file)} imports ${imported}`),
       ),
     );
@@ -63,31 +73,38 @@ describe('architecture', () => {
   it('apps import no app', () => {
     const wrong = apps.flatMap((app) =>
       sources(join(root, 'apps', app, 'src')).flatMap((file) =>
-        importsOf(file).filter((name) => name.includes('apps/') || apps.some((other) => name === `@highwater/${other}`)),
+        importsOf(file).filter(
+          (name) => name.includes('apps/') || apps.some((other) => name === `@highwater/${other}`),
+        ),
       ),
     );
     expect(wrong).toEqual([]);
   });
 
   it('every import of a lib goes through its index and is declared in package.json', () => {
-    const wrong = [...libs.map((name) => join('libs', name)), ...apps.map((name) => join('apps', name))].flatMap((place) => {
-      const declared = new Set(
-        Object.keys((JSON.parse(readFileSync(join(root, place, 'package.json'), 'utf8')) as { dependencies?: object }).dependencies ?? {}),
-      );
-      return sources(join(root, place, 'src')).flatMap((file) =>
-        importsOf(file)
-          .filter((name) => name.startsWith('@highwater/') && !declared.has(name))
-          .map((name) => `${relative(root, file)} imports ${name}`),
-      );
-    });
+    const wrong = [...libs.map((name) => join('libs', name)), ...apps.map((name) => join('apps', name))].flatMap(
+      (place) => {
+        const declared = new Set(
+          Object.keys(
+            (JSON.parse(readFileSync(join(root, place, 'package.json'), 'utf8')) as { dependencies?: object })
+              .dependencies ?? {},
+          ),
+        );
+        return sources(join(root, place, 'src')).flatMap((file) =>
+          importsOf(file)
+            .filter((name) => name.startsWith('@highwater/') && !declared.has(name))
+            .map((name) => `${relative(root, file)} imports ${name}`),
+        );
+      },
+    );
     expect(wrong).toEqual([]);
   });
 
   it('no folder is called by a word that says nothing', () => {
     const empty = new Set(['utils', 'common', 'helpers', 'core', 'shared', 'services', 'types', 'misc']);
     const folders = [...libs, ...apps].concat(
-      [...libs.map((name) => join('libs', name, 'src')), ...apps.map((name) => join('apps', name, 'src'))].flatMap((place) =>
-        readdirSync(join(root, place)).filter((name) => statSync(join(root, place, name)).isDirectory()),
+      [...libs.map((name) => join('libs', name, 'src')), ...apps.map((name) => join('apps', name, 'src'))].flatMap(
+        (place) => readdirSync(join(root, place)).filter((name) => statSync(join(root, place, name)).isDirectory()),
       ),
     );
     expect(folders.filter((name) => empty.has(name))).toEqual([]);
@@ -98,12 +115,18 @@ describe('architecture', () => {
       projects: Record<string, { root: string; sourceRoot: string; compilerOptions: { tsConfigPath: string } }>;
     };
     const places = [...libs.map((name) => `libs/${name}`), ...apps.map((name) => `apps/${name}`)].sort();
-    expect(Object.values(nest.projects).map((project) => project.root).sort()).toEqual(places);
+    expect(
+      Object.values(nest.projects)
+        .map((project) => project.root)
+        .sort(),
+    ).toEqual(places);
     for (const project of Object.values(nest.projects)) {
       expect(statSync(join(root, project.sourceRoot)).isDirectory()).toBe(true);
       expect(statSync(join(root, project.compilerOptions.tsConfigPath)).isFile()).toBe(true);
     }
-    const references = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8')) as { references: { path: string }[] };
+    const references = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8')) as {
+      references: { path: string }[];
+    };
     expect(references.references.map((reference) => reference.path).sort()).toEqual(places);
   });
 });
