@@ -115,6 +115,7 @@ export class MigrationProcess {
       targets,
       doing: { code: 'Starting', message: 'the control process has begun', since: new Date() },
       blocked: false,
+      finishing: false,
     };
     return this.process;
   }
@@ -285,7 +286,7 @@ export class MigrationProcess {
     if (folded.phase === 'none') return;
     const state = folded;
     const process = await this.resolved();
-    await projectState(context, process.id, state, version);
+    await projectState(context, process.id, process.finishing ? { ...state, stream: 'none' } : state, version);
     const progress = await readFillProgress(access, process.id, state.epoch);
     const uses = await readBridgeUses(access, process.id);
     if (state.phase !== 'finished') this.nulls = await readNullCounts(context, process).catch(() => notCounted);

@@ -15,6 +15,8 @@ export interface ProcessState {
   doing: { code: string; message: string; since: Date };
   /** The last act failed and is tried again. */
   blocked: boolean;
+  /** finish takes the stream down: it is projected as gone from then on, so that no relay comes back and calls it broken. */
+  finishing: boolean;
 }
 
 export function say(process: ProcessState, code: string, message: string, now: Date): void {

@@ -37,6 +37,7 @@ export async function finish(
   const { database, kafka } = context;
   await bridgeUnused(context, process, state, Math.max(state.windowMs, asked.afterMs ?? 0));
   await closeGate(database.state, { migrationId: process.id, short: process.short }, ['sweep', 'live']);
+  process.finishing = true;
   // relays and fillers of every process stop when they see the migration without a stream
   const { version } = await context.runner.state(streamOf(process.id));
   await projectState(context, process.id, { ...state, stream: 'none' }, version);
