@@ -35,7 +35,10 @@ export interface Line {
 const line = (text: string, wrong = false): Line => ({ text, wrong });
 const list = (items: readonly string[]): string => (items.length > 0 ? items.join(', ') : 'none');
 
-/** The report of issue's list, line by line; a line is wrong or it is not. */
+/** As the filler judges them. */
+const verdictOrder = ['parked', 'filled', 'already', 'gone', 'unfillable', 'contended', 'deadLetter'];
+
+/** All of it, line by line; a line is wrong or it is not. */
 export function report(facts: ReportFacts): Line[] {
   return [
     ...filled(facts),
@@ -75,8 +78,8 @@ function filled({ status, now }: ReportFacts): Line[] {
       failed > 0,
     ),
     line(
-      `hints by verdict   ${Object.entries(status.hints)
-        .map(([verdict, count]) => `${verdict} ${grouped(count)}`)
+      `hints by verdict   ${verdictOrder
+        .map((verdict) => `${verdict} ${grouped(status.hints[verdict] ?? 0)}`)
         .join(' · ')}`,
       unread > 0,
     ),
