@@ -3,3 +3,4 @@ export { startKafka } from './kafka.js';
 export type { KafkaBroker, KafkaOptions } from './kafka.js';
 export { startPostgres } from './postgres.js';
 export type { PostgresOptions, PostgresServer } from './postgres.js';
+export type { PostgresBinaries } from './postgres-binaries.js';

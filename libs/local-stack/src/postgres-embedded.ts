@@ -28,10 +28,11 @@ const PORT_TRIES = 5;
 /** Starts the server that npm installed, on a free loopback port, under a guard process. Errors: HW9701. */
 export async function embeddedPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const major = options.major ?? (process.env['HIGHWATER_PG_MAJOR'] === '15' ? 15 : 18);
+  const from = options.binaries ? 'of this machine' : `${major} from npm`;
   let binaries: PostgresBinaries;
   const account = attempt(unprivilegedAccount);
   try {
-    binaries = postgresBinaries(major, account);
+    binaries = options.binaries ?? postgresBinaries(major, account);
   } catch (error) {
     throw unavailable(
       `embedded PostgreSQL ${major} is not installed (${messageOf(error)})`,
@@ -61,8 +62,8 @@ export async function embeddedPostgres(options: PostgresOptions): Promise<Postgr
     const ready = () => whyNotReady(guard, () => once(superuserUrl, 'select 1').then(() => undefined), READY_MS_MAX);
     const reason = await ready();
     if (reason === undefined) {
-      const how = `PostgreSQL ${major} from npm (${binaries.version}) on port ${port}: HIGHWATER_DATABASE_URL is not set`;
-      return server({ how, port, superuserUrl, major, dataDirectory: data }, guard, ready);
+      const how = `PostgreSQL ${from} (${binaries.version}) on port ${port}: HIGHWATER_DATABASE_URL is not set`;
+      return server({ how, port, superuserUrl, major: await majorOf(superuserUrl), dataDirectory: data }, guard, ready);
     }
     await guard.stop();
     if (tries < PORT_TRIES && /could not bind|Address already in use/.test(reason)) continue;
@@ -72,6 +73,9 @@ export async function embeddedPostgres(options: PostgresOptions): Promise<Postgr
     );
   }
 }
+
+const majorOf = async (url: string): Promise<number> =>
+  Number((await once(url, `select current_setting('server_version_num')::int / 10000 as major`))[0]?.['major']);
 
 function server(
   facts: Pick<PostgresServer, 'how' | 'port' | 'superuserUrl' | 'major'> & { dataDirectory: string },

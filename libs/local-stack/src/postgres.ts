@@ -1,4 +1,5 @@
 import { embeddedPostgres } from './postgres-embedded.js';
+import type { PostgresBinaries } from './postgres-binaries.js';
 import { givenPostgres } from './postgres-given.js';
 
 export interface PostgresServer {
@@ -27,6 +28,8 @@ export interface PostgresServer {
 export interface PostgresOptions {
   /** The embedded major; default `HIGHWATER_PG_MAJOR`, else 18. A given server is what it is. */
   readonly major?: 15 | 18;
+  /** Other binaries than those of npm: a distribution's, for figures that are published. */
+  readonly binaries?: PostgresBinaries;
   /** Server settings above ours, for example `{ fsync: 'off' }`. Owned servers only. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Each line the server logs. */

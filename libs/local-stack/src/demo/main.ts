@@ -16,6 +16,9 @@ import { report } from './driver/report.js';
 import { Run } from './driver/run.js';
 import { setStage } from './driver/stage.js';
 
+/** A second signal after that long ends us at once, cleaned up or not. */
+const SECOND_SIGNAL_MS = 1_000;
+
 process.exitCode = await main();
 
 async function main(): Promise<number> {
@@ -37,14 +40,17 @@ async function demo(options: DemoOptions): Promise<number> {
   process.stdout.on('error', () => undefined); // nobody reads any more: clean up all the same
   const stop = new AbortController();
   let signalled = 0;
+  let signalledAt = 0;
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ] as const) {
     process.on(signal, () => {
-      if (signalled !== 0) process.exit(code);
-      signalled = code;
+      // npm passes on what the terminal has already sent to all of us: that is one Ctrl-C, not two
+      if (signalled !== 0 && Date.now() - signalledAt > SECOND_SIGNAL_MS) process.exit(code);
+      if (signalled !== 0) return;
+      [signalled, signalledAt] = [code, Date.now()];
       stop.abort(new Error(`stopped by ${signal}`));
     });
   }
@@ -79,10 +85,10 @@ async function demo(options: DemoOptions): Promise<number> {
 }
 
 /** Everything stays, for a look around; until Ctrl-C. */
-async function keep({ stage }: Run, say: ReturnType<typeof sayer>, signal: AbortSignal): Promise<void> {
+async function keep({ stage, service }: Run, say: ReturnType<typeof sayer>, signal: AbortSignal): Promise<void> {
   say(
     'keep',
-    `database ${stage.superuserUrl}\nKafka ${stage.brokers.join(', ')}, events on ${stage.topicPrefix}.events\nCtrl-C ends it`,
+    `service ${service?.url ?? 'none'}\ndatabase ${stage.superuserUrl}\nKafka ${stage.brokers.join(', ')}, events on ${stage.topicPrefix}.events\nCtrl-C ends it`,
   );
   while (!signal.aborted) await wait(60_000, undefined, { signal }).catch(() => undefined);
 }

@@ -8,9 +8,7 @@ import pg from 'pg';
 import { asUser } from './stage.js';
 import type { Stage } from './stage.js';
 
-const cli =
-  process.env['HIGHWATER_DEMO_CLI'] ??
-  fileURLToPath(new URL('../../../../../apps/cli/bin/highwater.mjs', import.meta.url));
+const cli = fileURLToPath(new URL('../../../../../apps/cli/bin/highwater.mjs', import.meta.url));
 const CLI_MS_MAX = 60_000;
 
 /** How the service logs in: one URL per access role, never a superuser. */
