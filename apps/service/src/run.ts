@@ -28,7 +28,7 @@ export async function run({ settings, logger, createEngine, announce }: RunOptio
   process.on('unhandledRejection', (error) => die(logger, error, 'a promise was rejected and nobody looked'));
   process.on('uncaughtException', (error) => die(logger, error, 'uncaught exception'));
 
-  const engine = await createEngine(settings, logger);
+  const engine = await createEngine(settings, logger, { waitForDatabase: true });
   const app = await buildService(engine, settings, logger);
   let draining = false;
   for (const [signal, code] of Object.entries(signals)) {

@@ -1,4 +1,4 @@
-import { type Plan, type PlanPath, type PlannedTable, formatTableName, sameColumnSet } from '@highwater/plan';
+import { type Plan, type PlanPath, type PlannedTable, formatTableName, sameColumnSet, suggest } from '@highwater/plan';
 import type { Catalog, CatalogColumn, CatalogTable, SqlExpression } from './catalog.js';
 import { derivationCodes as codes } from './codes.js';
 import type { CompiledDerivation, KeyColumn } from './derivation.js';
@@ -64,7 +64,8 @@ function findTarget(
   const existing = table.columns.get(name);
   if (existing === undefined && !addColumn) {
     const message = `target column ${JSON.stringify(name)} does not exist on table ${nameOf(table)}`;
-    const help = 'add it (nullable, no default) with your own migration, or say addColumn: true';
+    const near = suggest(name, table.columns.keys());
+    const help = `${near === undefined ? '' : `did you mean ${JSON.stringify(near)}? Otherwise `}add it (nullable, no default) with your own migration, or say addColumn: true`;
     lookup.issues.add(codes.TargetMissing, [...path, 'column'], message, {
       notes: [`the table has: ${[...table.columns.keys()].join(', ')}`],
       help,

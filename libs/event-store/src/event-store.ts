@@ -1,6 +1,6 @@
 import { HighwaterError } from '@highwater/kernel';
 import type { DataSource } from 'typeorm';
-import { commandReused, logGap, versionConflict } from './codes.js';
+import { commandReused, logGap, logUnavailable, versionConflict } from './codes.js';
 import type { EventStoreSettings } from './connection.js';
 import { dataSource } from './connection.js';
 import { isUniqueViolation, logError } from './errors.js';
@@ -22,7 +22,24 @@ export interface Checkpoint {
 
 /** The append-only log of all streams (table `highwater.event`). Every method rejects with a typed error. */
 export class EventStore {
+  private connecting: Promise<unknown> | undefined;
+  private closed = false;
+
   constructor(private readonly source: DataSource) {}
+
+  /** Connects unless that was done; each method below does it by itself. Rejects while the server is away, and may be asked again. */
+  async connect(): Promise<void> {
+    if (this.source.isInitialized) return;
+    if (this.closed)
+      throw new HighwaterError(logUnavailable, 'backoff', 'event log: this process has closed its connections');
+    try {
+      await (this.connecting ??= this.source.initialize());
+    } catch (error) {
+      throw logError(error, 'connect');
+    } finally {
+      this.connecting = undefined;
+    }
+  }
 
   /**
    * Appends behind `expectedVersion` (0: the stream must be empty), all or nothing. HW6001 when the stream is elsewhere by now.
@@ -39,6 +56,7 @@ export class EventStore {
     if (before) return before;
     if (events.length === 0 && !command) return { version: expectedVersion, repeated: false };
     const { text, values } = appendToStream(stream, expectedVersion, events, command);
+    await this.connect();
     let rows: { version: string }[];
     try {
       rows = await this.source.query(text, values);
@@ -117,10 +135,13 @@ export class EventStore {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
+    await this.connecting?.catch(() => undefined);
     if (this.source.isInitialized) await this.source.destroy();
   }
 
   private async query<Row>(doing: string, text: string, values: readonly unknown[]): Promise<readonly Row[]> {
+    await this.connect();
     try {
       return await this.source.query<Row[]>(text, [...values]);
     } catch (error) {
@@ -129,13 +150,12 @@ export class EventStore {
   }
 }
 
+/** Connects when it is first used. */
+export const eventStore = (settings: EventStoreSettings): EventStore => new EventStore(dataSource(settings));
+
 /** Connects once, so that a wrong URL is known at the start. */
 export async function openEventStore(settings: EventStoreSettings): Promise<EventStore> {
-  const source = dataSource(settings);
-  try {
-    await source.initialize();
-  } catch (error) {
-    throw logError(error, 'connect');
-  }
-  return new EventStore(source);
+  const store = eventStore(settings);
+  await store.connect();
+  return store;
 }

@@ -1,7 +1,7 @@
 export { CommandRunner } from './command-runner.js';
 export type { CommandRunnerOptions, Ran } from './command-runner.js';
 export type { EventStoreSettings } from './connection.js';
-export { EventStore, openEventStore } from './event-store.js';
+export { EventStore, eventStore, openEventStore } from './event-store.js';
 export type { Checkpoint } from './event-store.js';
 export type { AppendResult, CommandKey, NewEvent, StoredEvent } from './stored-event.js';
 export * from './codes.js';

@@ -93,7 +93,7 @@ export function sampleData(state: Migration): CommandData {
       attempt,
       steps: [{ name: 'setNotNull', lockMode: 'AccessExclusiveLock', heldMs: 0.6, lockWaitMs: 4 }],
     },
-    FailCutover: { attempt, table: group, blocker: null, code: 'HW5101', message: 'lock budget ended' },
+    FailCutover: { attempt, table: group, blocker: null, code: 'HW5001', message: 'lock budget ended' },
     RecordCutoverOutcomeUnknown: { attempt, table: group, step: 'setNotNull', message: 'connection ended' },
     ReconcileCutover: { attempt, table: group, found: 'guarded' },
     CompleteCutover: { attempt },

@@ -22,10 +22,19 @@ export interface EngineFacts {
 export interface Engine {
   readonly control: MigrationControl;
   readonly metrics: Metrics;
+  /** Resolves when the process roles run; with `waitForDatabase` that may take as long as the database is away. */
   start(roles: readonly ProcessRole[]): Promise<void>;
   /** Drains: no new work, what is under way ends or rolls back, offsets and leases are settled. */
   stop(): Promise<void>;
   facts(): EngineFacts;
 }
 
-export type CreateEngine = (settings: Settings, logger: Logger) => Promise<Engine>;
+export interface EngineOptions {
+  /**
+   * Answers an engine also while the database is away: requests get HW9002 or HW6003, `facts` says what is wrong, and `start` goes on when
+   * it is back. What waiting cannot cure (a wrong password) is thrown all the same. Default false: being away is thrown too.
+   */
+  readonly waitForDatabase?: boolean;
+}
+
+export type CreateEngine = (settings: Settings, logger: Logger, options?: EngineOptions) => Promise<Engine>;

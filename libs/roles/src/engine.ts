@@ -1,42 +1,49 @@
-import { CommandRunner, openEventStore } from '@highwater/event-store';
+import { setTimeout as pause } from 'node:timers/promises';
+import { CommandRunner, eventStore } from '@highwater/event-store';
+import { isHighwaterError, messageOf } from '@highwater/kernel';
 import { EventTopicProducer } from '@highwater/messaging';
 import { migrationDecider, parseMigrationEvent } from '@highwater/migration';
-import { installSchema, openDatabase, tryLead } from '@highwater/target-db';
-import { createMetrics, type Logger } from '@highwater/telemetry';
+import { accessRoles, installSchema, openDatabase, tryLead } from '@highwater/target-db';
+import { createMetrics } from '@highwater/telemetry';
 import { Control } from './control/control.js';
 import type { ControlContext } from './control/context.js';
 import { UseCases } from './control/use-cases.js';
-import type { Engine, EngineFacts, ProcessRole } from './engine-port.js';
+import type { CreateEngine, Engine, EngineFacts, ProcessRole } from './engine-port.js';
 import { EventPublisher } from './event-publisher/event-publisher.js';
 import type { Settings } from './settings.js';
 import { Workers } from './workers.js';
+
+const connectEveryMs = 1_000;
 
 /**
  * Everything of Highwater in one process, composed once for the service and for `highwater run`. Connects, installs or upgrades schema
  * `highwater`, and starts nothing: `start` does.
  */
-export async function createEngine(settings: Settings, logger: Logger): Promise<Engine> {
+export const createEngine: CreateEngine = async (settings, logger, options = {}) => {
   const database = openDatabase(settings.database);
+  const { tls, tlsCa, allowPlaintext } = settings.database;
+  const store = eventStore({
+    url: settings.database.urls.state,
+    ...(tls === undefined ? {} : { tls }),
+    ...(tlsCa === undefined ? {} : { tlsCa }),
+    ...(allowPlaintext === undefined ? {} : { allowPlaintext }),
+    applicationName: `highwater/${database.instance}/state`,
+  });
+  const runner = new CommandRunner(store, migrationDecider, parseMigrationEvent);
   const metrics = createMetrics();
-  let store;
+  const engine = new RunningEngine({ database, kafka: settings.kafka, store, runner, logger, metrics }, settings);
   try {
-    await installSchema(database);
-    const { tls, tlsCa, allowPlaintext } = settings.database;
-    store = await openEventStore({
-      url: settings.database.urls.state,
-      ...(tls === undefined ? {} : { tls }),
-      ...(tlsCa === undefined ? {} : { tlsCa }),
-      ...(allowPlaintext === undefined ? {} : { allowPlaintext }),
-      applicationName: `highwater/${database.instance}/state`,
-    });
+    await engine.connect();
   } catch (error) {
-    await database.close();
+    if (options.waitForDatabase === true && mayPass(error)) return engine;
+    await engine.stop();
     throw error;
   }
-  const runner = new CommandRunner(store, migrationDecider, parseMigrationEvent);
-  const context: ControlContext = { database, kafka: settings.kafka, store, runner, logger, metrics };
-  return new RunningEngine(context, settings);
-}
+  return engine;
+};
+
+/** A server that is away, starting or full comes back; a wrong password or a missing grant stays. */
+const mayPass = (error: unknown): boolean => isHighwaterError(error) && error.retry !== 'never';
 
 class RunningEngine implements Engine {
   readonly control: UseCases;
@@ -46,6 +53,10 @@ class RunningEngine implements Engine {
   private publisher: EventPublisher | undefined;
   private fatal: EngineFacts['fatal'] = null;
   private started = false;
+  private connected = false;
+  /** Why there is no connection yet. */
+  private away: string | null = 'not connected yet';
+  private readonly ended = new AbortController();
 
   constructor(
     private readonly context: ControlContext,
@@ -55,8 +66,39 @@ class RunningEngine implements Engine {
     this.metrics = context.metrics;
   }
 
+  /** Connects as each access role, so that a wrong URL is known at once and by its role, and installs schema `highwater`. */
+  async connect(): Promise<void> {
+    const { database, store } = this.context;
+    try {
+      for (const role of accessRoles) await database[role].query('starting', 'select 1');
+      await installSchema(database);
+      await store.connect();
+    } catch (error) {
+      this.away = messageOf(error);
+      throw error;
+    }
+    this.away = null;
+    this.connected = true;
+  }
+
+  private async untilConnected(): Promise<void> {
+    const { logger } = this.context;
+    const { signal } = this.ended;
+    for (let attempt = 0; !this.connected && !signal.aborted; attempt += 1) {
+      // said at once and then once a minute
+      if (attempt % 60 === 0) logger.warn({ reason: this.away }, 'the database is away; waiting for it');
+      await pause(connectEveryMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.connect().catch((error: unknown) => {
+        if (!mayPass(error)) throw error;
+      });
+    }
+  }
+
   async start(roles: readonly ProcessRole[]): Promise<void> {
     const { context } = this;
+    await this.untilConnected();
+    if (this.ended.signal.aborted) return;
     const has = new Set(roles);
     if (has.has('control')) {
       this.process = new Control(context);
@@ -82,6 +124,7 @@ class RunningEngine implements Engine {
   }
 
   async stop(): Promise<void> {
+    this.ended.abort();
     await this.process?.stop();
     await this.workers?.stop();
     await this.publisher?.stop();
@@ -103,7 +146,7 @@ class RunningEngine implements Engine {
         : []),
       ...(this.workers?.status() ?? []),
     ];
-    const reason = this.fatal?.message ?? this.process?.reason ?? this.workers?.reason ?? null;
+    const reason = this.away ?? this.fatal?.message ?? this.process?.reason ?? this.workers?.reason ?? null;
     return { started: this.started, fatal: this.fatal, ready: this.started && reason === null, reason, roles };
   }
 

@@ -1,3 +1,4 @@
+export * from './session/codes.js';
 export * from './session/database.js';
 export * from './session/errors.js';
 export * from './session/settings.js';

@@ -30,5 +30,3 @@ export const nullsLeft = 'HW5092';
 export const bridgeInUse = 'HW5093';
 /** HW9050: the plan has a stream and no Kafka was configured. Set HIGHWATER_KAFKA_BROKERS, or write `stream: none` into the plan. */
 export const kafkaNeeded = 'HW9050';
-/** HW1090: the plan asks for something this version does not carry out. The message names it. */
-export const planNotSupported = 'HW1090';

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { HighwaterError, isHighwaterError, messageOf } from '@highwater/kernel';
+import { HighwaterError, isHighwaterError } from '@highwater/kernel';
 import { evaluateReadiness, readinessSubject, type LiveMigration, type Readiness } from '@highwater/migration';
 import { RateWindow } from '@highwater/sweep';
 import {
+  databaseError,
   markOperation,
   openOperations,
   readBridgeUses,
@@ -123,7 +124,17 @@ export class MigrationProcess {
   private async carryOutOperations(): Promise<void> {
     const open = await openOperations(this.context.database.state, this.migration.id);
     if (open.length === 0) return;
-    await carryOut(this.context, await this.resolved(), open);
+    let process: ProcessState;
+    try {
+      process = await this.resolved();
+    } catch (error) {
+      if (!isHighwaterError(error) || error.retry !== 'never') throw error;
+      // the catalog no longer fits the plan: those who ask to begin are told so, and may ask again when it does
+      for (const operation of open)
+        if (['preflight', 'start'].includes(operation.verb)) await fail(this.context, operation, error);
+      throw error;
+    }
+    await carryOut(this.context, process, open);
   }
 
   private async act(): Promise<void> {
@@ -261,8 +272,7 @@ export class MigrationProcess {
   }
 
   private async failed(act: Act, process: ProcessState, error: unknown): Promise<void> {
-    const known = isHighwaterError(error);
-    if (known && error.code === bridgeInUse) {
+    if (isHighwaterError(error) && error.code === bridgeInUse) {
       // no failure: enforced and bridged is where a migration rests while an old application still writes
       say(process, 'BridgeInUse', error.message, new Date());
       await pause(1_000, undefined, { signal: this.ended.signal }).catch(() => undefined);
@@ -270,7 +280,8 @@ export class MigrationProcess {
     }
     this.failures += 1;
     process.blocked = true;
-    say(process, known ? error.code : 'Failed', messageOf(error), new Date());
+    const { code, message, help } = databaseError(error, act.kind); // an untyped one is a driver's, and its text may quote a value
+    say(process, code, help === undefined ? message : `${message}; ${help}`, new Date());
     this.context.logger.warn(
       { migrationId: process.id, act: act.kind, err: error },
       `${act.kind} did not succeed; it is tried again`,

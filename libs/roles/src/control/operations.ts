@@ -1,6 +1,6 @@
-import { HighwaterError, isHighwaterError, messageOf } from '@highwater/kernel';
+import { HighwaterError, isHighwaterError } from '@highwater/kernel';
 import type { LiveMigration, Migration } from '@highwater/migration';
-import { closeGate, markOperation, openGate, type StoredOperation } from '@highwater/target-db';
+import { closeGate, databaseError, markOperation, openGate, type StoredOperation } from '@highwater/target-db';
 import { issue, projectState, streamOf, type ControlContext, type Issuer } from './context.js';
 import { preflight } from './acts/preflight.js';
 import { preflightFailed } from './codes.js';
@@ -44,7 +44,7 @@ export async function carryOut(
 }
 
 export async function fail(context: ControlContext, operation: StoredOperation, error: unknown): Promise<void> {
-  const known = isHighwaterError(error) ? error : new HighwaterError('HW9001', 'never', messageOf(error));
+  const known = databaseError(error, operation.verb); // an untyped one is a driver's, and its text may quote a value
   await markOperation(context.database.state, operation.id, 'failed', {
     error: { code: known.code, message: known.message, ...(known.help === undefined ? {} : { help: known.help }) },
   });
@@ -73,7 +73,7 @@ async function carryOutOne(context: ControlContext, process: ProcessState, opera
           'never',
           `preflight of "${process.id}" failed: ${failures.map((one) => `${one.check}: ${one.message}`).join('; ')}`,
           { checks: failures.map((one) => one.check) },
-          failures[0]?.help,
+          failures.flatMap(({ help }) => (help === undefined ? [] : [help])).join('; ') || undefined,
         );
       return;
     }

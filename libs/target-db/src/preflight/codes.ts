@@ -28,7 +28,7 @@ export const preflightCodes = {
   TriggerSortsLast: 'HW2112',
   /** HW2113 Another publication sends the table's updates downstream: subscribers will receive every row we fill. Accept `PublishedElsewhere`. */
   PublishedElsewhere: 'HW2113',
-  /** HW2114 A unique index contains the target: a value we fill in may complete a key and fail an application's statement. Accept `UniqueOnTarget`. */
+  /** HW2114 A unique index or an exclusion constraint contains the target, as a column, in an expression or in its condition: a value we fill in may complete a key and fail an application's statement. Accept `UniqueOnTarget`. */
   UniqueOnTarget: 'HW2114',
   /** HW2115 ON DELETE SET NULL on the target: once it is NOT NULL, deleting a parent fails with 23502. Change the key, or accept `ForeignKeySetNull`. */
   ForeignKeySetNull: 'HW2115',
@@ -44,7 +44,7 @@ export const preflightCodes = {
   Inheritance: 'HW2120',
   /** HW2121 An unlogged or temporary table is not in WAL: no hints, tail passes alone find its new rows. */
   NotLogged: 'HW2121',
-  /** HW2122 What the target is today: empty table, partly filled, already NOT NULL, with a default. Information. */
+  /** HW2122 What the target is today: empty table, partly filled, already NOT NULL, with a default. Information; a warning when it is already NOT NULL, since nothing is left to fill or to enforce. */
   TargetState: 'HW2122',
   /** HW2123 Kafka cannot be reached; hints have nowhere to go. Check HIGHWATER_KAFKA_BROKERS, or say `stream: none`. */
   KafkaReachable: 'HW2123',
@@ -54,6 +54,8 @@ export const preflightCodes = {
   IndexName: 'HW2125',
   /** HW2126 A rule or a rewrite stands on the table (pg_rewrite): our update may become something else. Not supported. */
   RewriteRule: 'HW2126',
+  /** HW2127 A check constraint or a row level policy judges the target: a value that the bridge assigns may be refused where NULL passed, and fail an application's statement. Look at it, then accept `CheckOnTarget`. */
+  CheckOnTarget: 'HW2127',
 } as const satisfies Record<string, ErrorCode>;
 
 export type CheckName = keyof typeof preflightCodes;

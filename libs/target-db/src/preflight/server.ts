@@ -13,6 +13,7 @@ interface Server extends Record<string, unknown> {
   deadlock_ms: number;
   prepared: string[];
   long_transactions: string[];
+  idle_slots: string[];
 }
 
 /** Open for longer than this it delays slot creation and locks noticeably. */
@@ -24,6 +25,7 @@ select current_setting('server_version_num')::int as version, current_setting('s
        current_setting('max_wal_senders')::int - (select count(*) from pg_stat_activity where backend_type = 'walsender')::int as senders_free,
        (select setting::int8::float8 from pg_settings where name = 'max_slot_wal_keep_size') as keep_mb,
        (select setting::int from pg_settings where name = 'deadlock_timeout') as deadlock_ms,
+       coalesce((select array_agg(format('slot "%s"', slot_name) order by slot_name) from pg_replication_slots where not active), '{}') as idle_slots,
        coalesce((select array_agg(format('"%s" in database %s since %s', gid, database, date_trunc('second', prepared))) from pg_prepared_xacts), '{}') as prepared,
        coalesce((select array_agg(format('pid %s "%s" (%s) since %s, %s', pid, application_name, usename, date_trunc('second', xact_start), state))
           from pg_stat_activity where backend_type = 'client backend' and xact_start < clock_timestamp() - interval '${longTransaction}' and pid <> pg_backend_pid()), '{}') as long_transactions`;
@@ -87,7 +89,7 @@ function streamFindings(server: Server, stream: NonNullable<Plan['stream']>): Fi
       : {
           check: 'FreeSlot',
           status: 'fail',
-          message: `${server.slots_free} replication slots and ${server.senders_free} walsenders are free; one of each is needed`,
+          message: `${server.slots_free} replication slots and ${server.senders_free} walsenders are free; one of each is needed${server.idle_slots.length > 0 ? `; nobody reads ${server.idle_slots.join(', ')}: drop what nobody needs (pg_drop_replication_slot)` : ''}, or raise max_replication_slots or max_wal_senders (restart of the server)`,
         },
     server.keep_mb >= 0
       ? {

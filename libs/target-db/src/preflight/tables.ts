@@ -20,6 +20,7 @@ interface TableRow extends Record<string, unknown> {
   late_triggers: string[];
   publications: string[];
   unique_indexes: string[];
+  checks: string[];
   set_null_keys: string[];
   taken_names: string[];
 }
@@ -30,6 +31,8 @@ with member as (
   select $1::oid as relid union select p.relid from pg_partition_tree($1::oid) p
 ), target as (
   select a.attnum, a.attnotnull, a.atthasdef from pg_attribute a where a.attrelid = $1::oid and a.attname = $2 and not a.attisdropped
+), member_target as (
+  select a.attrelid, a.attnum from pg_attribute a join member m on m.relid = a.attrelid where a.attname = $2 and not a.attisdropped
 ), triggers as (
   select distinct t.tgname::text as name, t.tgtype, t.tgattr from pg_trigger t join member m on m.relid = t.tgrelid
    where not t.tgisinternal and t.tgenabled <> 'D' and t.tgname not like '~hw\\_%'
@@ -48,8 +51,16 @@ select format('%I.%I', n.nspname, c.relname) as ident, c.relkind::text as kind, 
        coalesce((select array_agg(distinct p.pubname::text) from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
           join pg_namespace y on y.nspname = t.schemaname join pg_class x on x.relnamespace = y.oid and x.relname = t.tablename
           join member m on m.relid = x.oid where p.pubupdate and p.pubname not like 'hw\\_%'), '{}') as publications,
-       coalesce((select array_agg(i.indexrelid::regclass::text) from pg_index i where i.indrelid = c.oid and i.indisunique
-          and (select attnum from target) = any(i.indkey::int2[])), '{}') as unique_indexes,
+       /* also in an expression, a predicate or an exclusion; a partition's own index too, but not the copies of the table's */
+       coalesce((select array_agg(i.indexrelid::regclass::text order by i.indexrelid) from pg_index i join member_target m on m.attrelid = i.indrelid
+         where (i.indisunique or i.indisexclusion) and not exists (select from pg_inherits h where h.inhrelid = i.indexrelid)
+           and (m.attnum = any(i.indkey::int2[]) or exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
+             and d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid = m.attnum))), '{}') as unique_indexes,
+       coalesce((select array_agg(distinct k.conname::text) from pg_constraint k join member_target m on m.attrelid = k.conrelid
+         where k.contype = 'c' and m.attnum = any(k.conkey) and k.conname not like 'hw\\_%'), '{}')
+         || coalesce((select array_agg(distinct 'policy ' || y.polname) from pg_policy y join member_target m on m.attrelid = y.polrelid
+         join pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = y.oid and d.refclassid = 'pg_class'::regclass
+           and d.refobjid = y.polrelid and d.refobjsubid = m.attnum), '{}') as checks,
        coalesce((select array_agg(f.conname::text) from pg_constraint f where f.conrelid = c.oid and f.contype = 'f' and f.confdeltype = 'n'
           and (select attnum from target) = any(f.conkey)), '{}') as set_null_keys,
        coalesce((select array_agg(x.relname::text) from pg_class x left join pg_index i on i.indexrelid = x.oid
@@ -80,7 +91,9 @@ export async function tableFindings(
 export function judgeTable(row: TableRow, d: CompiledDerivation, planSetsNull: boolean): Finding[] {
   const table = row.ident;
   const target = `${table}.${d.target.ident}`;
-  const findings: Finding[] = [{ check: 'TargetState', status: 'pass', table, message: `${target}: ${describe(row)}` }];
+  const done = row.not_null === true;
+  const state = `${target}: ${describe(row)}${done ? ': there is nothing to fill or to enforce here; the run verifies what is stored and adds what else the plan names' : ''}`;
+  const findings: Finding[] = [{ check: 'TargetState', status: done ? 'warn' : 'pass', table, message: state }];
   const found = (check: Finding['check'], status: 'warn' | 'fail', message: string, needsAcceptance = false): void =>
     void findings.push({ check, status, table, message, needsAcceptance });
   if (row.update_triggers.length > 0)
@@ -109,6 +122,13 @@ export function judgeTable(row: TableRow, d: CompiledDerivation, planSetsNull: b
       'UniqueOnTarget',
       'warn',
       `unique indexes contain ${target}: ${row.unique_indexes.join(', ')}; a filled value may complete a key (23505)`,
+      true,
+    );
+  if (row.checks.length > 0)
+    found(
+      'CheckOnTarget',
+      'warn',
+      `${target} is judged by ${row.checks.join(', ')}: a value of the bridge may be refused where NULL passed, and fail the application's statement`,
       true,
     );
   if (row.set_null_keys.length > 0 || planSetsNull)

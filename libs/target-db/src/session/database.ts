@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { HighwaterError } from '@highwater/kernel';
+import { sessionCodes } from './codes.js';
 import { databaseError } from './errors.js';
 import {
   accessRoles,
@@ -21,6 +22,8 @@ export class Access {
   constructor(
     readonly role: AccessRole,
     private readonly pool: pg.Pool,
+    /** `user@host:port/database`, for messages. */
+    private readonly where: string,
   ) {}
 
   /** One statement on its own connection; driver errors come out typed, `doing` names what failed. */
@@ -34,7 +37,7 @@ export class Access {
     try {
       client = await this.pool.connect();
     } catch (error) {
-      throw databaseError(error, `${doing}: connecting as access role ${this.role}`);
+      throw databaseError(error, `${doing}: connecting as access role ${this.role} (${this.where})`);
     }
     let failed: Error | undefined;
     const onError = (error: Error): void => {
@@ -87,17 +90,20 @@ const poolMaxDefault: Readonly<Record<AccessRole, number>> = { stream: 3, fill: 
 /** Opens nothing yet: the first use of an access role connects. */
 export function openDatabase(settings: DatabaseSettings): Database {
   const instance = settings.instance ?? defaultInstance();
-  const open = (role: AccessRole): Access =>
-    new Access(
+  const open = (role: AccessRole): Access => {
+    const config = connectionConfig(settings, role);
+    return new Access(
       role,
       new pg.Pool({
-        ...connectionConfig(settings, role),
+        ...config,
         max: settings.poolMax?.[role] ?? poolMaxDefault[role],
         idleTimeoutMillis: 30_000,
         connectionTimeoutMillis: 10_000,
         onConnect: (client: Client) => prepareSession(client),
       }).on('error', () => undefined), // an idle connection died; the next use makes a new one and reports what is wrong
+      `${config.user || 'default user'}@${config.host}:${config.port}/${config.database}`,
     );
+  };
   const [stream, fill, state, ddl] = accessRoles.map(open) as [Access, Access, Access, Access];
   return {
     stream,
@@ -120,7 +126,7 @@ export function connectionConfig(settings: DatabaseSettings, role: AccessRole): 
   const tls = settings.tls ?? (local ? 'disable' : 'verify-full');
   if (tls === 'disable' && !local && settings.allowPlaintext !== true)
     throw new HighwaterError(
-      'HW9010',
+      sessionCodes.plaintextRefused,
       'never',
       `connection to ${host} without TLS refused; credentials and rows would travel in the clear`,
       { host },
@@ -166,7 +172,7 @@ export async function prepareSession(client: Client): Promise<void> {
           : (sessionSettings[name] ?? setting);
     if (settingsNotCompared.has(name) || setting === wanted) continue;
     throw new HighwaterError(
-      'HW9011',
+      sessionCodes.settingRefused,
       'never',
       `session setting ${name} is "${setting}" and could not be set; expected "${wanted}"`,
       { name, setting, wanted },

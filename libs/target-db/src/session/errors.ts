@@ -1,4 +1,5 @@
-import { HighwaterError, isHighwaterError, messageOf, type Retry } from '@highwater/kernel';
+import { HighwaterError, isHighwaterError, messageOf, type ErrorCode, type Retry } from '@highwater/kernel';
+import { sessionCodes as codes } from './codes.js';
 import { isSqlstate, sqlstate, sqlstateOf } from './sqlstate.js';
 
 const socketCodes = new Set([
@@ -30,35 +31,41 @@ export function databaseError(error: unknown, doing: string): HighwaterError {
   if (isHighwaterError(error)) return error;
   const state = sqlstateOf(error);
   const text = safeMessage(error, state);
-  const make = (code: `HW9${string}`, retry: Retry, message: string, help?: string): HighwaterError =>
+  const make = (code: ErrorCode, retry: Retry, message: string, help?: string): HighwaterError =>
     new HighwaterError(code, retry, message, { doing, sqlstate: state ?? null }, help);
   if (state === sqlstate.invalidCatalogName)
-    return make('HW9003', 'never', `${doing}: ${text}`, 'check the database name in the URL, or create the database');
+    return make(
+      codes.noDatabase,
+      'never',
+      `${doing}: ${text}`,
+      'check the database name in the URL, or create the database',
+    );
   if (state === sqlstate.invalidPassword || state === sqlstate.invalidAuthorization)
-    return make('HW9004', 'never', `${doing}: ${text}`, 'check user and password in the URL, or pg_hba.conf');
+    return make(codes.notAccepted, 'never', `${doing}: ${text}`, 'check user and password in the URL, or pg_hba.conf');
   if (state === sqlstate.insufficientPrivilege)
     return make(
-      'HW9005',
+      codes.noPrivilege,
       'never',
       `${doing}: ${text}`,
       'run the statements that `highwater init --print-grants` prints',
     );
-  if (state === sqlstate.tooManyConnections)
-    return make('HW9006', 'backoff', `${doing}: ${text}`, 'free connections or raise max_connections');
+  // pg-pool's own words when nobody gave a connection back in time; the server was not asked
+  if (state === sqlstate.tooManyConnections || text === 'timeout exceeded when trying to connect')
+    return make(codes.noConnectionFree, 'backoff', `${doing}: ${text}`, 'free connections or raise max_connections');
   if (state === sqlstate.lockNotAvailable || state === sqlstate.queryCanceled)
-    return make('HW9007', 'backoff', `${doing}: ${text}`);
+    return make(codes.notInTime, 'backoff', `${doing}: ${text}`);
   if (state === sqlstate.serializationFailure || state === sqlstate.deadlockDetected)
-    return make('HW9008', 'backoff', `${doing}: ${text}`);
+    return make(codes.conflict, 'backoff', `${doing}: ${text}`);
   if (state === sqlstate.diskFull || state === sqlstate.readOnlySqlTransaction)
-    return make('HW9009', 'backoff', `${doing}: ${text}`, 'the server refuses writes; see its log');
+    return make(codes.noWrites, 'backoff', `${doing}: ${text}`, 'the server refuses writes; see its log');
   if (isConnectionLoss(error))
     return make(
-      'HW9002',
+      codes.unreachable,
       'reconcile',
       `${doing}: ${text}`,
       'check that the server is up and the host, port and TLS settings are right',
     );
-  return make('HW9001', 'never', `${doing}: ${text}${state ? ` (SQLSTATE ${state})` : ''}`);
+  return make(codes.refused, 'never', `${doing}: ${text}${state ? ` (SQLSTATE ${state})` : ''}`);
 }
 
 /** Messages of data exceptions (class 22) and of user code (P0001) may quote a value; every other class names objects only. */
