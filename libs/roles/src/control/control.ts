@@ -43,7 +43,6 @@ export class Control {
       this.state = 'standby';
       try {
         await this.lead();
-        this.reason = null;
       } catch (error) {
         this.reason = error instanceof Error ? error.message : String(error);
         this.context.logger.warn({ err: error }, 'control is interrupted; it tries again');
@@ -56,6 +55,7 @@ export class Control {
     const { signal } = this.ended;
     let lost: Error | undefined;
     const lead = await tryLead(this.context.database.settings, 'control', (error) => (lost = error));
+    this.reason = null; // asked and answered: the database is there
     if (!lead) return;
     this.state = 'leading';
     this.context.logger.info({}, 'control leads');

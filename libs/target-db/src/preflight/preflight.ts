@@ -1,7 +1,13 @@
 import type { CompiledDerivation } from '@highwater/derivation';
 import { messageOf } from '@highwater/kernel';
 import type { Plan } from '@highwater/plan';
-import { checkPrivileges, readOwners, requiredPrivileges, type Grantee } from '../install/required-privileges.js';
+import {
+  checkPrivileges,
+  readOwners,
+  requiredPrivileges,
+  type Grantee,
+  type RequiredPrivilege,
+} from '../install/required-privileges.js';
 import { rolesOf } from '../install/roles.js';
 import type { Database } from '../session/database.js';
 import { accessRoles } from '../session/settings.js';
@@ -92,7 +98,16 @@ async function grantFindings(
   return missing.map((p) => ({
     check: 'Grant',
     status: 'fail',
-    message: `access role ${p.grantee} (${roles[p.grantee]}) lacks ${p.privilege.toLowerCase()}${p.name ? ` on ${p.kind} "${p.name}"` : ` on the database`}`,
+    message: `access role ${p.grantee} (${roles[p.grantee]}) lacks ${p.privilege.toLowerCase()}${describe(p, derivations)}`,
     fixSql: p.grantSql,
   }));
+}
+
+function describe({ kind, name, relid }: RequiredPrivilege, derivations: readonly CompiledDerivation[]): string {
+  if (kind === 'database') return ' on the database';
+  if (kind !== 'column') return ` on ${kind} "${name}"`;
+  const table =
+    derivations.find((d) => d.table.relid === relid)?.table.ident ??
+    derivations.flatMap((d) => d.inputs).find((input) => input.relid === relid)?.ident;
+  return ` on column "${name}" of ${table ?? 'a table of the rule'}`;
 }
