@@ -12,7 +12,7 @@ import {
   type RefusalReason,
 } from '@highwater/migration';
 import { HighwaterError, type Refusal } from '@highwater/kernel';
-import { projectMigration, type Database, type StreamInfo } from '@highwater/target-db';
+import { projectMigration, serverNow, type Database, type StreamInfo } from '@highwater/target-db';
 import * as codes from './codes.js';
 
 export type MigrationRunner = CommandRunner<Migration, MigrationCommand, MigrationEvent, RefusalReason>;
@@ -49,7 +49,8 @@ export async function runCommand<T extends CommandType>(
   by: Issuer = service,
 ): Promise<{ state: LiveMigration } | { refusal: Refusal<RefusalReason>; state: Migration }> {
   const issued = {
-    at: new Date().toISOString(),
+    // events of all processes, and what the server stores itself, are on one clock
+    at: (await serverNow(context.database.state)).toISOString(),
     metadata: { actor: by.actor, ...(by.operationId === undefined ? {} : { operationId: by.operationId }) },
   };
   const ran = await context.runner.run(streamOf(migrationId), command(type, data, issued) as MigrationCommand);
@@ -90,9 +91,19 @@ export async function projectState(
     epoch: state.epoch,
     stream: state.stream === 'open' && state.phase !== 'finished' ? streamInfo(state) : null,
     limits: state.limits,
+    gate: gateOf(state),
     streamVersion: BigInt(version),
   });
 }
+
+const sweepPhases: readonly LiveMigration['phase'][] = ['sweeping', 'swept', 'bridged', 'cutting-over'];
+const livePhases: readonly LiveMigration['phase'][] = ['streaming', ...sweepPhases, 'enforced'];
+
+/** What may be written in this state: by the sweep, by the live fill. Pause closes the first, halt both. */
+export const gateOf = (state: LiveMigration): { sweep: boolean; live: boolean } => ({
+  sweep: state.pause === 'running' && sweepPhases.includes(state.phase),
+  live: state.pause !== 'halted' && state.stream !== 'none' && livePhases.includes(state.phase),
+});
 
 export function streamInfo(state: LiveMigration): StreamInfo | null {
   const facts = state.streamFacts;

@@ -1,6 +1,6 @@
 import { HighwaterError, isHighwaterError } from '@highwater/kernel';
-import type { LiveMigration, Migration } from '@highwater/migration';
-import { closeGate, databaseError, markOperation, openGate, type StoredOperation } from '@highwater/target-db';
+import type { Migration } from '@highwater/migration';
+import { databaseError, drainGate, markOperation, type StoredOperation } from '@highwater/target-db';
 import { issue, projectState, streamOf, type ControlContext, type Issuer } from './context.js';
 import { preflight } from './acts/preflight.js';
 import { preflightFailed } from './codes.js';
@@ -8,6 +8,8 @@ import type { ProcessState } from './process-state.js';
 
 const issuerOf = (operation: StoredOperation): Issuer => ({ actor: operation.actor, operationId: operation.id });
 const reasonOf = (operation: StoredOperation): string => String(operation.request['reason'] ?? '');
+
+const gateVerbs: readonly string[] = ['pause', 'resume', 'halt'];
 
 /** Started means: past preflight for good. */
 const afterStart: readonly Migration['phase'][] = [
@@ -23,18 +25,23 @@ const afterStart: readonly Migration['phase'][] = [
 
 /**
  * Carries out what can be done at once, oldest first; `start`, `cutover` and `finish` are only begun here, the process goes on with them.
- * An operation that fails says why and is over; an error of the environment leaves it open, so that it is tried again.
+ * An operation that fails says why and is over; an error of the environment leaves it open, so that it is tried again. Pause, resume and
+ * halt keep their order even then: a resume that is tried again must not undo the pause that was asked for after it.
  */
 export async function carryOut(
   context: ControlContext,
   process: ProcessState,
   operations: readonly StoredOperation[],
 ): Promise<void> {
+  let gateUnsettled = false;
   for (const operation of operations) {
+    const ordered = gateVerbs.includes(operation.verb);
+    if (ordered && gateUnsettled) continue;
     try {
       await carryOutOne(context, process, operation);
     } catch (error) {
       if (!isHighwaterError(error) || error.retry !== 'never') {
+        gateUnsettled ||= ordered;
         context.logger.warn({ migrationId: process.id, verb: operation.verb, err: error }, 'operation is tried again');
         continue;
       }
@@ -56,6 +63,12 @@ async function carryOutOne(context: ControlContext, process: ProcessState, opera
   const by = issuerOf(operation);
   const done = (result: unknown = {}): Promise<void> => markOperation(access, operation.id, 'succeeded', { result });
   switch (operation.verb) {
+    case 'plan': {
+      // carried out by whoever accepted it; only its mark may be missing
+      const { state } = await context.runner.state(streamOf(process.id));
+      if (state.phase !== 'none') await done({ migration: process.id, planHash: state.planHash });
+      return;
+    }
     case 'preflight': {
       const { failures, warnings } = await preflight(context, process, by);
       await done({ failures, warnings });
@@ -86,13 +99,12 @@ async function carryOutOne(context: ControlContext, process: ProcessState, opera
         { reason: reasonOf(operation) },
         by,
       );
-      // acknowledged only when no write that began before can still commit (G9)
-      await closeGate(access, gate, state.pause === 'halted' ? ['sweep', 'live'] : ['sweep']);
+      // the event's projection closed the gate; acknowledged only when no write that began before can still commit (G9)
+      await drainGate(access, gate, state.pause === 'halted' ? ['sweep', 'live'] : ['sweep']);
       return done({ pause: state.pause });
     }
     case 'resume': {
       const state = await issue(context, process.id, 'Resume', { reason: reasonOf(operation) }, by);
-      await openFor(context, process, state);
       return done({ pause: state.pause });
     }
     case 'set': {
@@ -121,13 +133,4 @@ async function carryOutOne(context: ControlContext, process: ProcessState, opera
         { verb: operation.verb },
       );
   }
-}
-
-/** Opens what the phase allows: the sweep from its start on, live fill from the stream's. */
-async function openFor(context: ControlContext, process: ProcessState, state: LiveMigration): Promise<void> {
-  const gate = { migrationId: process.id, short: process.short };
-  if (['sweeping', 'swept', 'bridged', 'cutting-over'].includes(state.phase))
-    await openGate(context.database.state, gate, ['sweep', 'live']);
-  else if (state.phase === 'streaming' || state.phase === 'enforced')
-    await openGate(context.database.state, gate, ['live']);
 }

@@ -19,6 +19,11 @@ export interface GateOf {
  */
 export async function closeGate(state: Access, of: GateOf, gates: readonly GateName[]): Promise<void> {
   await setGate(state, of, gates, false);
+  await drainGate(state, of, gates);
+}
+
+/** Returns when no write of ours that began before its gate was closed can still commit. */
+export async function drainGate(state: Access, of: GateOf, gates: readonly GateName[]): Promise<void> {
   await state.session('closing the gate', async (client) => {
     for (const gate of gates) await drain(client, of, gate);
   });

@@ -67,17 +67,33 @@ export async function registerMigration(
   });
 }
 
-/** Brings the projection up to a version of the stream; an older version never overwrites a newer one. */
+/**
+ * Brings the projection up to a version of the stream; an older version never overwrites a newer one. The gate is part of it: an act
+ * that was decided before a pause, or by a controller that froze, cannot open what the pause has closed.
+ */
 export async function projectMigration(
   state: Access,
   id: string,
-  projection: { phase: string; epoch: number; stream: StreamInfo | null; limits: object; streamVersion: bigint },
+  projection: {
+    phase: string;
+    epoch: number;
+    stream: StreamInfo | null;
+    limits: object;
+    gate: { sweep: boolean; live: boolean };
+    streamVersion: bigint;
+  },
 ): Promise<void> {
   await state.query(
     `projecting migration ${id}`,
-    `update highwater.migration
-        set phase = $2, epoch = $3, stream = $4::jsonb, limits = $5::jsonb, stream_version = $6::int8
-      where id = $1 and stream_version <= $6::int8`,
+    `with moved as (
+       update highwater.migration
+          set phase = $2, epoch = $3, stream = $4::jsonb, limits = $5::jsonb, stream_version = $6::int8
+        where id = $1 and stream_version <= $6::int8 returning id
+     )
+     insert into highwater.gate as g (migration_id, sweep_open, live_open) select id, $7, $8 from moved
+     on conflict (migration_id) do update
+        set sweep_open = excluded.sweep_open, live_open = excluded.live_open, changed_at = clock_timestamp()
+      where (g.sweep_open, g.live_open) is distinct from (excluded.sweep_open, excluded.live_open)`,
     [
       id,
       projection.phase,
@@ -85,6 +101,8 @@ export async function projectMigration(
       projection.stream === null ? null : JSON.stringify(projection.stream),
       JSON.stringify(projection.limits),
       projection.streamVersion.toString(),
+      projection.gate.sweep,
+      projection.gate.live,
     ],
   );
 }

@@ -6,7 +6,6 @@ import {
   createSlot,
   dropPublication,
   dropSlot,
-  openGate,
   readSystemIdentifier,
   type FillTarget,
   type PublishedTable,
@@ -65,7 +64,6 @@ export async function openStream(context: ControlContext, process: ProcessState,
     lockAttempts: process.plan.limits.lockAttempts,
   });
   const slot = await createSlot(database, { name });
-  await openGate(database.state, { migrationId: process.id, short: process.short }, ['live']);
   await issue(context, process.id, 'RecordStreamOpened', {
     epoch,
     slot: name,

@@ -1,14 +1,9 @@
 import type { LiveMigration } from '@highwater/migration';
-import { createRanges, createTailPass, openGate, readFillProgress } from '@highwater/target-db';
+import { createRanges, createTailPass, readFillProgress } from '@highwater/target-db';
 import { issue, type ControlContext } from '../context.js';
 import type { ProcessState } from '../process-state.js';
 
-const gateOf = (process: ProcessState): { migrationId: string; short: string } => ({
-  migrationId: process.id,
-  short: process.short,
-});
-
-/** Reads where history ends now, stores the ranges, opens the gate and records it. Sweepers take it from there. */
+/** Reads where history ends now, stores the ranges and records it, which opens the gate. Sweepers take it from there. */
 export async function startSweep(
   context: ControlContext,
   process: ProcessState,
@@ -25,7 +20,6 @@ export async function startSweep(
     });
     tables.push({ table: nameOf(target), target: target.derivation.target.name, ranges, rowsEstimated });
   }
-  await openGate(database.state, gateOf(process), ['sweep', 'live']);
   await issue(context, process.id, 'StartSweep', { epoch, tables });
 }
 
