@@ -163,6 +163,18 @@ describe.each([15, 18] as const)('cutover on PostgreSQL %i', (major) => {
     expect(await catalogFacts(database.state, target)).toMatchObject({ nullIndexValid: true });
   });
 
+  it('rebuilds an index whose build was killed between its end and its COMMENT, and never a stranger with its name', async () => {
+    const target = await start();
+    const { database, admin } = prepared;
+    const name = nullIndexName(target);
+    await buildNullIndex(database, target);
+    await admin.query(`comment on index ${name} is null`);
+    await buildNullIndex(database, target);
+    expect(await catalogFacts(database.state, target)).toMatchObject({ nullIndexValid: true });
+    await admin.query(`comment on index ${name} is 'another one'`);
+    await expect(buildNullIndex(database, target)).rejects.toMatchObject({ code: 'HW5010' });
+  });
+
   it('sets NOT NULL without scanning: time held does not grow with the table', async () => {
     const target = await start();
     const { database, admin } = prepared;

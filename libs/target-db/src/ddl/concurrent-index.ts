@@ -25,13 +25,17 @@ interface Found extends Record<string, unknown> {
 }
 
 /**
- * Builds an index without blocking writers, or finds it built. An invalid one (a build that was cancelled or lost its connection) is
- * dropped and built again, once.
+ * Builds an index without blocking writers, or finds it built. An unfinished one (a build that was cancelled or lost its connection, or
+ * whose COMMENT was not written any more) is dropped and built again, once.
  */
 export async function ensureIndexConcurrently(database: Database, wanted: WantedIndex): Promise<'built' | 'adopted'> {
   for (let attempt = 1; ; attempt += 1) {
     const found = await findIndex(database, wanted);
-    if (found && (!found.on_table || (wanted.comment !== undefined && found.valid && found.comment !== wanted.comment)))
+    // without any comment it is a build of ours that died before its COMMENT: our names are nobody else's
+    const unfinished = found?.on_table === true && wanted.comment !== undefined && found.comment === null;
+    const foreign =
+      found && (!found.on_table || (wanted.comment !== undefined && found.valid && found.comment !== wanted.comment));
+    if (foreign && !unfinished)
       throw new HighwaterError(
         ddlCodes.notOurs,
         'never',
@@ -39,11 +43,11 @@ export async function ensureIndexConcurrently(database: Database, wanted: Wanted
         { index: found.ident, table: wanted.on },
         'look at it; drop it or choose another name, then ask again',
       );
-    if (found?.valid) return attempt === 1 ? 'adopted' : 'built';
+    if (found?.valid && !unfinished) return attempt === 1 ? 'adopted' : 'built';
     if (found)
       await runLong(
         database,
-        `dropping invalid index ${found.ident}`,
+        `dropping unfinished index ${found.ident}`,
         `drop index concurrently if exists ${found.ident}`,
       );
     if (attempt === 3)
