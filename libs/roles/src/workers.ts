@@ -4,7 +4,7 @@ import type { BrokenStream } from '@highwater/change-stream';
 import type { KafkaSettings } from '@highwater/messaging';
 import type { Limits } from '@highwater/plan';
 import { listMigrations, type RegisteredMigration } from '@highwater/target-db';
-import { issue, type ControlContext } from './control/context.js';
+import { runCommand, type ControlContext } from './control/context.js';
 import { resolvePlan } from './control/resolve.js';
 import type { ProcessRole } from './engine-port.js';
 import { Filler } from './filler/filler.js';
@@ -68,8 +68,17 @@ export class Workers {
     while (!signal.aborted) {
       try {
         const migrations = await listMigrations(this.context.database.state);
-        for (const migration of migrations) await this.reconcile(migration);
-        this.reason = null;
+        const failures: string[] = [];
+        for (const migration of migrations)
+          // one migration whose table is gone must not keep the workers of all others away
+          await this.reconcile(migration).catch((error: unknown) => {
+            failures.push(`migration "${migration.id}": ${messageOf(error)}`);
+            this.context.logger.warn(
+              { migrationId: migration.id, err: error },
+              'workers could not be reconciled; tried again',
+            );
+          });
+        this.reason = failures[0] ?? null;
       } catch (error) {
         this.reason = messageOf(error);
         this.context.logger.warn({ err: error }, 'workers could not be reconciled; tried again');
@@ -179,7 +188,8 @@ export class Workers {
   private async broken(migration: RegisteredMigration, broken: BrokenStream): Promise<void> {
     for (let attempt = 0; !this.ended.signal.aborted; attempt += 1) {
       try {
-        await issue(this.context, migration.id, 'RecordStreamBroken', {
+        // a refusal is final: the migration has finished meanwhile
+        await runCommand(this.context, migration.id, 'RecordStreamBroken', {
           epoch: migration.epoch,
           reason: broken.reason,
           message: broken.message,
