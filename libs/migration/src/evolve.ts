@@ -63,6 +63,7 @@ function planned({ at, data }: EventOf<'Planned'>): Migration {
     epoch: 0,
     stream: 'none',
     streamFacts: null,
+    streamSince: null,
     streamBreak: null,
     sweep: null,
     sweepResult: null,
@@ -110,6 +111,7 @@ export function evolve(state: Migration, event: MigrationEvent): Migration {
         epoch: event.data.epoch,
         stream: 'open',
         streamFacts: event.data,
+        streamSince: at,
         streamBreak: null,
         fence: null,
       } as const;

@@ -73,6 +73,8 @@ export interface MigrationBase {
   readonly stream: 'none' | 'open' | 'broken';
   /** The latest stream's objects, broken or not. */
   readonly streamFacts: EventData<'StreamOpened'> | null;
+  /** When it was opened: what was emitted between a break and this was read by nobody. */
+  readonly streamSince: string | null;
   readonly streamBreak: { readonly at: string; readonly reason: string; readonly message: string } | null;
   readonly sweep: EventData<'SweepStarted'> | null;
   readonly sweepResult: EventData<'SweepCompleted'> | null;

@@ -34,6 +34,7 @@ export const finishBody = z
   .strictObject({
     after: duration(7 * 86_400_000).optional(),
     purge: z.boolean().optional(),
+    bridgeUnused: z.boolean().optional(),
     reason: reason.optional(),
   })
   .optional()

@@ -134,11 +134,15 @@ export class MigrationsController {
   @Mutation('Take down what is ours on tables, slots, publications and topics')
   async finish(
     @Param('id', id) migration: string,
-    @Body({ schema: finishBody }) { after, purge, reason }: z.output<typeof finishBody>,
+    @Body({ schema: finishBody }) { after, purge, bridgeUnused, reason }: z.output<typeof finishBody>,
     @Caller() caller: CallerContext,
     @Res({ passthrough: true }) response: Response,
   ): Promise<Operation> {
-    const input = { ...(after === undefined ? {} : { afterMs: after }), ...(purge === undefined ? {} : { purge }) };
+    const input = {
+      ...(after === undefined ? {} : { afterMs: after }),
+      ...(purge === undefined ? {} : { purge }),
+      ...(bridgeUnused === undefined ? {} : { bridgeUnused }),
+    };
     return accepted(
       response,
       await this.commands.execute(new FinishMigration(migration, input, withReason(caller, reason))),

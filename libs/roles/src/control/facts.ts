@@ -1,6 +1,7 @@
 import type { LiveMigration } from '@highwater/migration';
 import { openRanges, readFillProgress, type StoredOperation, type TargetProgress } from '@highwater/target-db';
 import { currentFence, isReached } from './acts/fence.js';
+import { bridgeJudged } from './acts/bridge-unused.js';
 import type { ControlContext } from './context.js';
 import type { NullCounts } from './null-counts.js';
 import type { ProcessFacts } from './process-facts.js';
@@ -63,12 +64,12 @@ export async function readFacts(
     msSinceTailPass: pass?.age_ms === null || pass === undefined ? Infinity : Number(pass.age_ms),
     fenceOpen,
     msSinceFence: fence ? fence.ageMs : Infinity,
-    verificationWanted:
-      state.bridge !== null && (state.verification === null || state.verification.at < state.bridge.at),
+    verificationWanted: state.bridge !== null && (state.verification === null || !state.verification.afterBridge),
     ready: seen.ready,
     cutoverOperationId: open('cutover')?.id ?? null,
     begunOperationId: state.phase === 'cutting-over' ? state.operationId : null,
     finishOperationId: open('finish')?.id ?? null,
+    bridgeJudged: bridgeJudged(open('finish')),
   };
   return { facts, progress };
 }

@@ -33,12 +33,14 @@ import { carryOut, fail } from './operations.js';
 import type { ReadinessView } from './port.js';
 import { say, type ProcessState } from './process-state.js';
 import { resolvePlan } from './resolve.js';
+import { serverClock } from './server-clock.js';
 import { statusView } from './status.js';
 
 const evaluateEveryMs = 500;
 const operationsEveryMs = 150;
 const actEveryMs = 150;
 const retryMsMax = 10_000;
+const readinessAgeMsMax = 5_000;
 
 /*
  * The control process of one migration: three loops over the same log, each of which may die at any point and be started elsewhere.
@@ -55,6 +57,8 @@ export class MigrationProcess {
   private loops: Promise<void>[] = [];
   private process: ProcessState | undefined;
   private readiness: Readiness | undefined;
+  /** Monotonic; readiness that is older says nothing about now. */
+  private evaluatedAtMs = -Infinity;
   private nulls: NullCounts = notCounted;
   private schemaChanged = false;
   private failures = 0;
@@ -145,8 +149,9 @@ export class MigrationProcess {
     const { facts } = await readFacts(this.context, process, state, operations, {
       nulls: this.nulls,
       schemaChanged: this.schemaChanged,
-      ready: this.readiness?.ready ?? false,
+      ready: this.ready,
     });
+    process.finishing ||= facts.bridgeJudged; // a finish that died half way
     const act = nextAct(facts);
     try {
       await this.perform(act, process, state);
@@ -249,6 +254,8 @@ export class MigrationProcess {
       if (operation) await markOperation(access, operation.id, 'succeeded', { result: { phase: 'enforced' } });
     } catch (error) {
       if (this.ended.signal.aborted) throw error;
+      // still cutting over: an outcome is unknown, or a check could not be taken back. Nothing is decided yet, so the operation goes on
+      if ((await this.state())?.phase === 'cutting-over') throw error;
       if (operation) await fail(context, operation, error);
       context.logger.warn({ migrationId: process.id, err: error }, 'cutover attempt failed');
     }
@@ -259,14 +266,9 @@ export class MigrationProcess {
       (one) => one.id === operationId,
     );
     if (!operation) return;
-    const result = await finish(
-      this.context,
-      process,
-      state,
-      { actor: operation.actor, operationId },
-      this.ended.signal,
-      { ...(typeof operation.request['afterMs'] === 'number' ? { afterMs: operation.request['afterMs'] } : {}) },
-    );
+    const result = await finish(this.context, process, state, operation, this.ended.signal, {
+      ...(typeof operation.request['afterMs'] === 'number' ? { afterMs: operation.request['afterMs'] } : {}),
+    });
     await markOperation(this.context.database.state, operationId, 'succeeded', { result });
     await this.evaluate();
   }
@@ -301,13 +303,15 @@ export class MigrationProcess {
     const progress = await readFillProgress(access, process.id, state.epoch);
     const uses = await readBridgeUses(access, process.id);
     if (state.phase !== 'finished') this.nulls = await readNullCounts(context, process).catch(() => notCounted);
-    const observations = await observe(context, process, state, { nulls: this.nulls, progress, uses });
+    const clock = await serverClock(access);
+    const observations = await observe(context, process, state, { nulls: this.nulls, progress, uses, clock });
     const { schema, slot, stream } = observations;
     this.schemaChanged =
       schema !== undefined && !('error' in schema) && schema.fingerprintExpected !== schema.fingerprintFound;
     this.readiness ??= await this.lastReadiness();
-    const readiness = evaluateReadiness(readinessSubject(process.id, state), observations, this.readiness, new Date());
+    const readiness = evaluateReadiness(readinessSubject(process.id, state), observations, this.readiness, clock());
     this.readiness = readiness;
+    this.evaluatedAtMs = performance.now();
     const scanned = progress.reduce((sum, one) => sum + one.rowsScanned, 0);
     this.rate.observe(performance.now(), scanned, state.pause === 'running' && state.phase === 'sweeping');
     const view = statusView({
@@ -329,6 +333,11 @@ export class MigrationProcess {
     await issueReadiness(context, process.id, state, readiness);
   }
 
+  /** Ready now: an evaluation that stopped coming, because a look hangs or fails, is no readiness. */
+  private get ready(): boolean {
+    return this.readiness?.ready === true && performance.now() - this.evaluatedAtMs < readinessAgeMsMax;
+  }
+
   /** Another process may have evaluated before: the generation goes on from there. */
   private async lastReadiness(): Promise<Readiness | undefined> {
     const stored = await readEvaluation(this.context.database.state, this.migration.id);
@@ -343,7 +352,9 @@ async function issueReadiness(
   state: LiveMigration,
   readiness: Readiness,
 ): Promise<void> {
-  if (state.phase !== 'bridged' || readiness.ready === (state.readyGeneration !== null)) return;
+  if (readiness.ready === (state.readyGeneration !== null)) return;
+  // ready is said in one phase only; that it is so no longer, in every phase (a broken stream may be rebuilt by then)
+  if (state.phase !== 'bridged' && (readiness.ready || state.phase === 'finished')) return;
   await issue(context, id, 'RecordReadiness', {
     ready: readiness.ready,
     generation: readiness.generation,

@@ -48,27 +48,35 @@ const tailPassesMin = 3;
  */
 export function nextAct(facts: ProcessFacts): Act {
   if (facts.phase === 'finished') return wait('Finished');
-  if (facts.finishOperationId !== null && facts.phase === 'enforced')
-    return { kind: 'finish', operationId: facts.finishOperationId };
+  if (facts.phase === 'enforced') return onceEnforced(facts);
   if (!facts.started) return wait('NotStarted');
-  if (facts.phase === 'enforced') return wait('AwaitingFinish');
   if (facts.phase === 'preflighted') return { kind: 'expand' };
   if (facts.pause === 'halted') return wait('Halted');
   if (facts.schemaChanged) return wait('SchemaChanged');
+  if (facts.phase === 'cutting-over') {
+    // an attempt that was under way when a process died goes on without anyone asking again: the catalog says where it stands. Nor does a
+    // broken stream leave it half done: it ends behind its guard, or fails for want of a fence, and then the stream is rebuilt
+    return { kind: 'cutover', operationId: facts.cutoverOperationId ?? facts.begunOperationId ?? 'resumed' };
+  }
   if (facts.streamWanted && facts.stream === 'broken') return afterBreak(facts.onBreak, facts.epoch);
   if (facts.phase === 'expanded') {
     if (facts.streamWanted) return { kind: 'openStream', epoch: Math.max(facts.epoch, 1) };
     return { kind: 'startSweep', epoch: Math.max(facts.epoch, 1) };
   }
   if (facts.phase === 'streaming') return { kind: 'startSweep', epoch: facts.epoch };
-  if (facts.phase === 'cutting-over') {
-    // an attempt that was under way when a process died goes on without anyone asking again: the catalog says where it stands
-    return { kind: 'cutover', operationId: facts.cutoverOperationId ?? facts.begunOperationId ?? 'resumed' };
-  }
   if (facts.pause === 'paused') return wait('Paused');
   if (facts.phase === 'sweeping') return whileSweeping(facts);
   if (facts.phase === 'swept') return { kind: 'installBridge' };
   return whileBridged(facts);
+}
+
+/** Who still needs the bridge is reported through the stream: without one nobody can tell that it may go. */
+function onceEnforced(facts: ProcessFacts): Act {
+  const blind = facts.streamWanted && facts.stream === 'broken' && !facts.bridgeJudged;
+  if (blind && facts.onBreak === 'rebuild') return { kind: 'openStream', epoch: facts.epoch + 1 };
+  return facts.finishOperationId === null
+    ? wait('AwaitingFinish')
+    : { kind: 'finish', operationId: facts.finishOperationId };
 }
 
 function afterBreak(onBreak: OnBreak, epoch: number): Act {

@@ -25,12 +25,12 @@ export async function observe(
   context: ControlContext,
   process: ProcessState,
   state: LiveMigration,
-  given: { nulls: NullCounts; progress: readonly TargetProgress[]; uses: readonly BridgeUse[] },
+  given: { nulls: NullCounts; progress: readonly TargetProgress[]; uses: readonly BridgeUse[]; clock: () => Date },
 ): Promise<Observations> {
   const { database } = context;
   const seen: Loose = {};
   const look = async <T>(what: () => Promise<T>): Promise<Observed<T>> => {
-    const at = new Date().toISOString();
+    const at = given.clock().toISOString();
     try {
       return { at, ...(await what()) } as Observed<T>;
     } catch (error) {
@@ -41,7 +41,7 @@ export async function observe(
 
   if (state.preflight) {
     seen.preflight = {
-      at: new Date().toISOString(),
+      at: given.clock().toISOString(),
       failures: [],
       unacceptedWarnings: state.preflight.warnings.filter((name) => !state.preflight?.acceptedWarnings.includes(name)),
     };
@@ -98,7 +98,7 @@ export async function observe(
   }
   const open = given.progress.reduce((sum, one) => sum + one.openRanges, 0);
   seen.sweep = {
-    at: new Date().toISOString(),
+    at: given.clock().toISOString(),
     rangesOpen: state.sweepResult === null ? Math.max(open, 1) : open,
     rangesDone: given.progress.reduce((sum, one) => sum + one.doneRanges, 0),
     workers: state.limits.sweepWorkers,
@@ -113,7 +113,7 @@ export async function observe(
   const listed = (targetNo: number): number => Object.values(unfillableOf(targetNo)).reduce((a, b) => a + b, 0);
   if (given.nulls.indexed)
     seen.nulls = {
-      at: new Date().toISOString(),
+      at: given.clock().toISOString(),
       perTable: state.targets.map((target, targetNo) => ({
         table: target.table,
         target: target.target,
@@ -128,7 +128,7 @@ export async function observe(
       byReason[reason] = (byReason[reason] ?? 0) + count;
   });
   seen.unfillable = {
-    at: new Date().toISOString(),
+    at: given.clock().toISOString(),
     total: Object.values(byReason).reduce((a, b) => a + b, 0),
     byReason,
   };
@@ -160,6 +160,7 @@ async function bridgeSeen(
 ): Promise<{
   mode: 'assign' | 'observe';
   installedAt?: string;
+  brokenAt?: string;
   enabledEverywhere: boolean;
   windowMs: number;
   lastUnresolved?: { applicationName: string; at: string };
@@ -185,6 +186,8 @@ async function bridgeSeen(
   return {
     mode,
     installedAt: state.bridge.at,
+    // what was reported between a break and the stream that followed it was read by nobody
+    ...(state.streamSince !== null && state.streamSince > state.bridge.at ? { brokenAt: state.streamSince } : {}),
     enabledEverywhere,
     windowMs,
     ...(last

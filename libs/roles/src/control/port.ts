@@ -155,7 +155,8 @@ export interface MigrationControl {
   halt(id: string, context: CommandContext): Promise<Operation>;
   finish(
     id: string,
-    input: { readonly afterMs?: number; readonly purge?: boolean },
+    /** `bridgeUnused`: the operator's word that nobody needs the bridge; needed where no stream reports who does. */
+    input: { readonly afterMs?: number; readonly purge?: boolean; readonly bridgeUnused?: boolean },
     context: CommandContext,
   ): Promise<Operation>;
   /** Undefined id: the only live migration, else HW6015. */

@@ -41,4 +41,6 @@ export interface ProcessFacts {
   /** Of `CutoverBegan`, for an attempt found under way. */
   readonly begunOperationId: string | null;
   readonly finishOperationId: string | null;
+  /** finish has found the bridge unused and stored that: it may take the stream down, broken or not. */
+  readonly bridgeJudged: boolean;
 }

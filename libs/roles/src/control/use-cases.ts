@@ -127,9 +127,21 @@ export class UseCases implements MigrationControl {
   setLimits = (id: string, limits: Partial<Limits>, by: CommandContext): Promise<Operation> =>
     this.ask(id, 'set', { limits }, by);
 
-  async finish(id: string, input: { afterMs?: number; purge?: boolean }, by: CommandContext): Promise<Operation> {
+  async finish(
+    id: string,
+    input: { afterMs?: number; purge?: boolean; bridgeUnused?: boolean },
+    by: CommandContext,
+  ): Promise<Operation> {
     const state = await this.live(id);
     if (state.phase !== 'enforced' && state.phase !== 'finished') throw this.phaseError(id, 'finish', state);
+    if (state.phase === 'enforced' && !state.streamPlanned && state.bridge && input.bridgeUnused !== true)
+      throw new HighwaterError(
+        codes.bridgeInUse,
+        'never',
+        `finish refused for migration "${id}": without a stream nobody reports who still needs the bridge`,
+        { migration: id },
+        'make sure that no old application writes any more, then ask again with bridgeUnused (--bridge-unused)',
+      );
     return this.ask(id, 'finish', { ...input }, by);
   }
 

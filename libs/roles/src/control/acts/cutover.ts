@@ -74,6 +74,8 @@ export async function cutOver(
     await issue(context, process.id, 'CompleteCutover', { attempt: attempt.number }, by);
   } catch (error) {
     signal.throwIfAborted(); // stopping is no failure: the next controller goes on
+    const { state: now } = await context.runner.state(`migration/${process.id}`);
+    if (now.phase === 'cutting-over' && now.attempt !== attempt.number) throw error; // another process is at work; nothing here is ours to undo
     await recordFailure(attempt, turn, error);
     throw error;
   }
@@ -86,10 +88,16 @@ async function enforceTable(attempt: Attempt, target: FillTarget): Promise<void>
   for (;;) {
     attempt.signal.throwIfAborted();
     const { state } = await context.runner.state(`migration/${process.id}`);
-    if (state.phase === 'none') throw new Error('invariant broken: a migration under cutover exists');
+    if (state.phase !== 'cutting-over' || state.attempt !== attempt.number)
+      throw new HighwaterError(
+        codes.cutoverFailed,
+        'never',
+        `attempt ${attempt.number} of "${process.id}" is over; another process ended it`,
+        { migration: process.id, attempt: attempt.number, phase: state.phase },
+      );
     const facts = await catalogFacts(context.database.ddl, target);
     const step = nextCutoverStep(facts, { bridge: state.mode === 'bridge', fence: state.streamPlanned }, proofs);
-    if (state.phase === 'cutting-over' && state.unknown)
+    if (state.unknown)
       await issue(
         context,
         process.id,
@@ -184,6 +192,14 @@ async function takeStep(
 
 /** Written after the bridge committed, so that every writer the bridge did not see has a commit before it. */
 async function passFence({ context, process, signal, by }: Attempt, state: LiveMigration): Promise<void> {
+  if (state.stream !== 'open')
+    throw new HighwaterError(
+      codes.fenceLate,
+      'backoff',
+      `the stream of "${process.id}" is broken; a fence could not come back`,
+      { migration: process.id, epoch: state.epoch },
+      'wait until the stream is rebuilt and swept, then ask for the cutover again',
+    );
   const token = await writeFence(context, process, state, 'cutover');
   const fence = await waitUntil(
     async () => {
@@ -292,6 +308,7 @@ async function recordFailure(attempt: Attempt, turn: FillTarget | undefined, err
   const known = isHighwaterError(error) ? error : undefined;
   const blockers = known?.context['blockers'];
   const first = Array.isArray(blockers) ? String(blockers[0] ?? '') : '';
+  // while a check of ours stands, "failed" would not be true: the attempt stays open, and the next round goes on from the catalog (G4)
   if (turn) await undoGuard(attempt, turn);
   // refused while an outcome is unknown: then the next controller reads the catalog and goes on
   await runCommand(
@@ -312,15 +329,10 @@ async function recordFailure(attempt: Attempt, turn: FillTarget | undefined, err
 }
 
 /** After a failed attempt no constraint of ours is in force on a table that was not enforced (G4). */
-async function undoGuard({ context, process, budget }: Attempt, target: FillTarget): Promise<void> {
+async function undoGuard({ context, budget }: Attempt, target: FillTarget): Promise<void> {
   const facts = await catalogFacts(context.database.ddl, target);
   if (facts.notNull || !facts.checkExists || !facts.checkIsOurs) return;
-  await dropGuard(context.database, target, budget).catch((error: unknown) => {
-    context.logger.warn(
-      { migrationId: process.id, table: target.derivation.table.ident, error },
-      'the guard could not be taken back yet',
-    );
-  });
+  await dropGuard(context.database, target, budget);
 }
 
 const pidOf = (text: string): number | null => {

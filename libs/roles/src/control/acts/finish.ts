@@ -1,22 +1,21 @@
-import { HighwaterError } from '@highwater/kernel';
 import { deleteGroups, deleteTopics, listTopics, topicNames } from '@highwater/messaging';
 import type { LiveMigration } from '@highwater/migration';
 import {
-  closeGate,
+  drainGate,
   dropBridge,
   dropNullIndex,
   dropPublication,
   dropSlot,
   leftoversOf,
-  readBridgeUses,
+  markOperation,
   serverNow,
   slotFacts,
-  type BridgeUse,
+  type StoredOperation,
 } from '@highwater/target-db';
-import { bridgeInUse } from '../codes.js';
-import { issue, projectState, streamOf, type ControlContext, type Issuer } from '../context.js';
+import { issue, projectState, streamOf, type ControlContext } from '../context.js';
 import type { ProcessState } from '../process-state.js';
 import { waitUntil } from '../wait-until.js';
+import { assertBridgeUnused, bridgeJudged, judged } from './bridge-unused.js';
 import { budgetOf } from './budget.js';
 
 /** How long relays get to leave the slot by themselves before the one that holds it is ended. */
@@ -30,17 +29,21 @@ export async function finish(
   context: ControlContext,
   process: ProcessState,
   state: LiveMigration,
-  by: Issuer,
+  operation: StoredOperation,
   signal: AbortSignal,
   asked: { afterMs?: number },
 ): Promise<{ leftovers: string[] }> {
   const { database, kafka } = context;
-  await bridgeUnused(context, process, state, Math.max(state.windowMs, asked.afterMs ?? 0));
-  await closeGate(database.state, { migrationId: process.id, short: process.short }, ['sweep', 'live']);
+  if (!bridgeJudged(operation)) {
+    if (operation.request['bridgeUnused'] !== true)
+      await assertBridgeUnused(context, process.id, state, Math.max(state.windowMs, asked.afterMs ?? 0), signal);
+    await markOperation(database.state, operation.id, 'running', { result: judged });
+  }
   process.finishing = true;
-  // relays and fillers of every process stop when they see the migration without a stream
+  // relays and fillers of every process stop when they see the migration without a stream; the gate closes with it
   const { version } = await context.runner.state(streamOf(process.id));
   await projectState(context, process.id, { ...state, stream: 'none' }, version);
+  await drainGate(database.state, { migrationId: process.id, short: process.short }, ['sweep', 'live']);
   if (state.streamFacts) {
     const { slot } = state.streamFacts;
     await waitUntil(async () => ((await slotFacts(database.state, slot)).active ? undefined : true), {
@@ -61,7 +64,7 @@ export async function finish(
     process.id,
     'RecordFinished',
     { droppedAt: (await serverNow(database.state)).toISOString(), leftovers },
-    by,
+    { actor: operation.actor, operationId: operation.id },
   );
   return { leftovers };
 }
@@ -82,32 +85,4 @@ async function remaining({ database, kafka }: ControlContext, process: ProcessSt
   const names = topicNames(kafka.topicPrefix, process.id);
   const topics = (await listTopics(kafka)).filter((topic) => topic === names.hints || topic === names.deadLetter);
   return [...objects, ...topics.map((topic) => `topic ${topic}`)];
-}
-
-/** Judged by the reports of the bridge itself, which come through the stream; without one only the operator can say so. */
-async function bridgeUnused(
-  context: ControlContext,
-  process: ProcessState,
-  state: LiveMigration,
-  windowMs: number,
-): Promise<void> {
-  const uses = await readBridgeUses(context.database.state, process.id);
-  const last = uses.reduce<BridgeUse | undefined>(
-    (latest, use) => (!latest || use.lastAgeMs < latest.lastAgeMs ? use : latest),
-    undefined,
-  );
-  const enforcedMs = Date.now() - Date.parse(state.phaseSince);
-  const quietMs = Math.min(last?.lastAgeMs ?? Infinity, enforcedMs);
-  if (quietMs >= windowMs) return;
-  const who =
-    last && last.lastAgeMs < windowMs
-      ? `"${last.applicationName}" used the bridge ${Math.round(last.lastAgeMs / 1000)} s ago`
-      : 'enforced';
-  throw new HighwaterError(
-    bridgeInUse,
-    'backoff',
-    `bridge of "${process.id}" stays: ${last && last.lastAgeMs < windowMs ? who : `enforced ${Math.round(enforcedMs / 1000)} s ago`}; need ${Math.round(windowMs / 1000)} s without use`,
-    { migration: process.id, windowMs },
-    'replace the old application; `finish` goes on by itself',
-  );
 }

@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import { nextAct } from './next-act.js';
+import type { ProcessFacts } from './process-facts.js';
+
+const bridged: ProcessFacts = {
+  phase: 'bridged',
+  started: true,
+  pause: 'running',
+  streamWanted: true,
+  stream: 'open',
+  onBreak: 'rebuild',
+  epoch: 2,
+  schemaChanged: false,
+  openRanges: 0,
+  pass: 3,
+  nullIndexesReady: true,
+  nulls: 0,
+  unfillableOpen: 0,
+  chunkRowsMax: 1_000,
+  tailPassSinceBridge: true,
+  msSinceTailPass: 100,
+  fenceOpen: false,
+  msSinceFence: 100,
+  verificationWanted: false,
+  ready: true,
+  cutoverOperationId: null,
+  begunOperationId: null,
+  finishOperationId: null,
+  bridgeJudged: false,
+};
+const act = (facts: Partial<ProcessFacts>): unknown => nextAct({ ...bridged, ...facts });
+
+describe('the next act', () => {
+  it('goes on with an attempt under way although the stream broke: rebuilding is refused in that phase, for ever', () => {
+    const facts = { phase: 'cutting-over', stream: 'broken', begunOperationId: 'one' } as const;
+    expect(act(facts)).toEqual({ kind: 'cutover', operationId: 'one' });
+    expect(act({ ...facts, onBreak: 'hold', pause: 'paused' })).toEqual({ kind: 'cutover', operationId: 'one' });
+  });
+
+  it('rebuilds a broken stream before anything else, paused or not, once no attempt is under way', () => {
+    expect(act({ stream: 'broken', cutoverOperationId: 'one' })).toEqual({ kind: 'openStream', epoch: 3 });
+    expect(act({ stream: 'broken', onBreak: 'hold' })).toEqual({ kind: 'wait', reason: 'StreamBroken' });
+  });
+
+  it('rebuilds it after enforcement too, since the bridge reports through it, until finish has judged the bridge', () => {
+    const facts = { phase: 'enforced', stream: 'broken', finishOperationId: 'end' } as const;
+    expect(act(facts)).toEqual({ kind: 'openStream', epoch: 3 });
+    expect(act({ ...facts, bridgeJudged: true })).toEqual({ kind: 'finish', operationId: 'end' });
+    expect(act({ ...facts, onBreak: 'hold' })).toEqual({ kind: 'finish', operationId: 'end' });
+    expect(act({ ...facts, stream: 'open' })).toEqual({ kind: 'finish', operationId: 'end' });
+  });
+
+  it('begins a cutover only while it is ready', () => {
+    expect(act({ cutoverOperationId: 'one' })).toEqual({ kind: 'cutover', operationId: 'one' });
+    expect(act({ cutoverOperationId: 'one', ready: false })).toEqual({ kind: 'wait', reason: 'AwaitingCutover' });
+  });
+});
