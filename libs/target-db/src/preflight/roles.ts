@@ -59,25 +59,35 @@ export async function roleFindings(
             fixSql: `alter role ${stream?.ident ?? roles.stream} replication`,
           },
     );
-  return [...findings, ...(await rowSecurity(state, [by.get(roles.fill), by.get(roles.bridge)], derivations))];
+  return [
+    ...findings,
+    ...(await rowSecurity(state, [by.get(roles.fill), by.get(roles.bridge)], by.get(roles.ddl), derivations)),
+  ];
 }
 
 async function rowSecurity(
   state: Access,
   roles: readonly (RoleRow | undefined)[],
+  ddl: RoleRow | undefined,
   derivations: readonly CompiledDerivation[],
 ): Promise<Finding[]> {
-  const tables = await state.query<{ ident: string; owners: string[] }>(
+  const tables = await state.query<{ ident: string; owners: string[]; forced_on_target: boolean }>(
     'preflight: reading row level security',
     `select format('%I.%I', n.nspname, c.relname) as ident,
-            array(select r.rolname::text from pg_roles r where r.rolname = any($2::text[]) and pg_has_role(r.oid, c.relowner, 'USAGE') and not c.relforcerowsecurity) as owners
+            array(select r.rolname::text from pg_roles r where r.rolname = any($2::text[]) and pg_has_role(r.oid, c.relowner, 'USAGE') and not c.relforcerowsecurity) as owners,
+            /* the proof behind the lock is run by the owner's member: only FORCE takes rows from its sight */
+            c.relforcerowsecurity and c.oid = any($3::oid[]) as forced_on_target
        from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = any($1::oid[]) and c.relrowsecurity order by 1`,
-    [derivations.flatMap((d) => [d.table.relid, ...d.inputs.map((i) => i.relid)]), roles.flatMap((r) => r?.name ?? [])],
+    [
+      derivations.flatMap((d) => [d.table.relid, ...d.inputs.map((i) => i.relid)]),
+      roles.flatMap((r) => r?.name ?? []),
+      derivations.map((d) => d.table.relid),
+    ],
   );
   if (tables.length === 0)
     return [{ check: 'RowLevelSecurity', status: 'pass', message: 'no row level security on the tables of the plan' }];
-  return tables.flatMap(({ ident, owners }) =>
-    roles
+  return tables.flatMap(({ ident, owners, forced_on_target }) =>
+    [...roles, ...(forced_on_target ? [ddl] : [])]
       .filter((r) => r !== undefined)
       .map((role): Finding =>
         role.bypass || role.super || owners.includes(role.name)

@@ -1,0 +1,119 @@
+import pg from 'pg';
+import { createLogger } from '@highwater/telemetry';
+import { createEngine, type Engine, type Operation, type Settings } from '@highwater/roles';
+import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from './least-privilege.js';
+import { brokers, unique, waitFor } from './stack.js';
+
+const by = { actor: { name: 'test', method: 'os' as const } };
+const phases = [
+  'planned',
+  'preflighted',
+  'expanded',
+  'streaming',
+  'sweeping',
+  'swept',
+  'bridged',
+  'cutting-over',
+  'enforced',
+  'finished',
+];
+
+/** The demo's plan with a window of one second, under a name of its own; without Kafka unless `stream` is asked for. */
+export const quickPlan = (name: string, options: { stream?: boolean; mode?: 'bridge' | 'strict' } = {}): string =>
+  workspacePlan
+    .replace('migration: organization-to-workspace', `migration: ${name}`)
+    .replace('mode: bridge', `mode: ${options.mode ?? 'bridge'}`)
+    .replace('window: 10m', 'window: 1s') + (options.stream === true ? '' : 'stream: none\n');
+
+/** A whole migration in this process, as the least-privilege roles, and the application beside it. */
+export interface Run {
+  readonly prepared: Prepared;
+  readonly engine: Engine;
+  readonly id: string;
+  /** An application's connection of its own; ended by `close`. */
+  client(applicationName: string): Promise<pg.Client>;
+  until(phase: string, meanwhile?: () => Promise<unknown>): Promise<void>;
+  /** Waits until every condition is True and answers the generation. */
+  ready(): Promise<string>;
+  /** Asks and waits until the attempt succeeded or failed. */
+  cutover(generation: string, limits?: { lockBudgetMs?: number; lockAttempts?: number }): Promise<Operation>;
+  close(): Promise<void>;
+}
+
+export async function startRun(
+  url: string,
+  plan: string,
+  {
+    schema = workspaceSchema,
+    seed = workspaceSeed,
+    kafka = false,
+  }: { schema?: string; seed?: string; kafka?: boolean } = {},
+): Promise<Run> {
+  const prepared = await prepare(url, schema, plan, { install: false });
+  await prepared.admin.query(seed);
+  const settings: Settings = {
+    database: prepared.database.settings,
+    kafka: kafka ? { brokers: await brokers(), clientId: 'test', topicPrefix: `hw${unique()}` } : undefined,
+    topicPrefix: 'unused',
+    kafkaSessionMs: 6_000,
+    roles: ['control', 'relay', 'filler', 'sweeper'],
+    http: { host: '127.0.0.1', port: 0, allowedHosts: [] },
+    allowedFunctions: [],
+    logLevel: 'error',
+  };
+  const engine = await createEngine(settings, createLogger({ name: 'test', level: 'error' }));
+  await engine.start(['control', 'relay', 'filler', 'sweeper']);
+  const id = (await engine.control.plan(plan, by)).migrationId ?? '';
+  const clients: pg.Client[] = [];
+  const settled = (operation: Operation): Promise<Operation> =>
+    waitFor(
+      `operation ${operation.verb}`,
+      async () => {
+        const now = await engine.control.operation(operation.id);
+        return now?.status === 'failed' || now?.status === 'succeeded' ? now : undefined;
+      },
+      { timeoutMs: 40_000, describe: async () => (await engine.control.get(id)).reason },
+    );
+  await engine.control.start(id, by);
+  return {
+    prepared,
+    engine,
+    id,
+    async client(applicationName) {
+      const client = new pg.Client({ connectionString: url, application_name: applicationName });
+      client.on('error', () => undefined);
+      await client.connect();
+      clients.push(client);
+      return client;
+    },
+    async until(phase, meanwhile) {
+      await waitFor(
+        `phase ${phase}`,
+        async () => {
+          await meanwhile?.();
+          return phases.indexOf((await engine.control.get(id)).phase) >= phases.indexOf(phase);
+        },
+        { timeoutMs: 40_000, everyMs: 50, describe: async () => (await engine.control.get(id)).reason },
+      );
+    },
+    ready: () =>
+      waitFor(
+        'readiness',
+        async () => {
+          const readiness = await engine.control.readiness(id);
+          return readiness.ready ? readiness.generation : undefined;
+        },
+        {
+          timeoutMs: 40_000,
+          describe: async () => (await engine.control.readiness(id)).conditions.filter((c) => c.status !== 'True'),
+        },
+      ),
+    cutover: async (generation, limits = {}) =>
+      settled(await engine.control.cutover(id, { generation, ...limits }, by)),
+    async close() {
+      await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+      await engine.stop();
+      await prepared.close();
+    },
+  };
+}
