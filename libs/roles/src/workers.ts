@@ -69,15 +69,7 @@ export class Workers {
       try {
         const migrations = await listMigrations(this.context.database.state);
         const failures: string[] = [];
-        for (const migration of migrations)
-          // one migration whose table is gone must not keep the workers of all others away
-          await this.reconcile(migration).catch((error: unknown) => {
-            failures.push(`migration "${migration.id}": ${messageOf(error)}`);
-            this.context.logger.warn(
-              { migrationId: migration.id, err: error },
-              'workers could not be reconciled; tried again',
-            );
-          });
+        for (const migration of migrations) await this.reconcile(migration, failures);
         this.reason = failures[0] ?? null;
       } catch (error) {
         this.reason = messageOf(error);
@@ -87,7 +79,7 @@ export class Workers {
     }
   }
 
-  private async reconcile(migration: RegisteredMigration): Promise<void> {
+  private async reconcile(migration: RegisteredMigration, failures: string[]): Promise<void> {
     const { epoch, stream, phase, limits } = migration;
     const streaming = stream !== null && this.context.kafka !== undefined && phase !== 'finished';
     const wanted = new Map<ProcessRole, string>();
@@ -95,17 +87,31 @@ export class Workers {
     if (streaming && this.roles.has('relay')) wanted.set('relay', JSON.stringify({ epoch, stream }));
     if (streaming && this.roles.has('filler')) wanted.set('filler', about);
     if (sweepPhases.has(phase) && this.roles.has('sweeper')) wanted.set('sweeper', about);
-    for (const role of ['relay', 'filler', 'sweeper'] as const) {
-      const name = `${role}/${migration.id}`;
-      const identity = wanted.get(role);
-      const running = this.workers.get(name);
-      if (running && running.identity !== identity) {
-        this.workers.delete(name);
-        await running.stop();
-      }
-      if (identity !== undefined && !this.workers.has(name))
-        this.workers.set(name, await this.begin(role, identity, migration));
+    // the sweeper first: it needs no Kafka, and a broker that is away must not keep it waiting
+    for (const role of ['sweeper', 'relay', 'filler'] as const)
+      // nor must a worker that cannot start, or a migration whose table is gone, keep away any other
+      await this.reconcileOne(role, wanted.get(role), migration).catch((error: unknown) => {
+        failures.push(`${role} of migration "${migration.id}": ${messageOf(error)}`);
+        this.context.logger.warn(
+          { migrationId: migration.id, role, err: error },
+          'worker could not be started or stopped; tried again',
+        );
+      });
+  }
+
+  private async reconcileOne(
+    role: ProcessRole,
+    identity: string | undefined,
+    migration: RegisteredMigration,
+  ): Promise<void> {
+    const name = `${role}/${migration.id}`;
+    const running = this.workers.get(name);
+    if (running && running.identity !== identity) {
+      this.workers.delete(name);
+      await running.stop();
     }
+    if (identity !== undefined && !this.workers.has(name))
+      this.workers.set(name, await this.begin(role, identity, migration));
   }
 
   private async begin(role: ProcessRole, identity: string, migration: RegisteredMigration): Promise<Worker> {
@@ -148,7 +154,12 @@ export class Workers {
       return { role, identity, stop: () => relay.stop(), state: () => relay.status().state };
     }
     const filler = this.filler(migration, stream, kafka, targets, limits, log, onBroken, onFatal);
-    await filler.start();
+    try {
+      await filler.start();
+    } catch (error) {
+      await filler.stop().catch(() => undefined); // what is open already would stay open
+      throw error;
+    }
     return { role, identity, stop: () => filler.stop(), state: () => filler.status().state };
   }
 

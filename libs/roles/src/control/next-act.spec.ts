@@ -50,6 +50,11 @@ describe('the next act', () => {
     expect(act({ ...facts, stream: 'open' })).toEqual({ kind: 'finish', operationId: 'end' });
   });
 
+  it('passes once more over listed rows although none is NULL any more, or their entries would stay open for ever', () => {
+    expect(act({ unfillableOpen: 1, msSinceTailPass: 5_000 })).toEqual({ kind: 'tailPass', pass: 4 });
+    expect(act({ unfillableOpen: 1 })).toEqual({ kind: 'wait', reason: 'AwaitingCutover' });
+  });
+
   it('begins a cutover only while it is ready', () => {
     expect(act({ cutoverOperationId: 'one' })).toEqual({ kind: 'cutover', operationId: 'one' });
     expect(act({ cutoverOperationId: 'one', ready: false })).toEqual({ kind: 'wait', reason: 'AwaitingCutover' });

@@ -98,7 +98,9 @@ function whileBridged(facts: ProcessFacts): Act {
   if (facts.cutoverOperationId !== null && facts.ready)
     return { kind: 'cutover', operationId: facts.cutoverOperationId };
   if (facts.openRanges > 0) return wait('TailPass');
-  const passIsStale = !facts.tailPassSinceBridge || (facts.nulls > 0 && facts.msSinceTailPass > tailPassEveryMs);
+  // listed rows too: only a pass finds that the application has given one its value, or deleted it, and closes its entry
+  const unsettled = facts.nulls > 0 || facts.unfillableOpen > 0;
+  const passIsStale = !facts.tailPassSinceBridge || (unsettled && facts.msSinceTailPass > tailPassEveryMs);
   if (passIsStale) return { kind: 'tailPass', pass: facts.pass + 1 };
   if (facts.streamWanted && facts.fenceOpen) return wait('FenceUnderWay');
   if (facts.streamWanted && facts.msSinceFence > fenceEveryMs) return { kind: 'fence' };
