@@ -277,7 +277,8 @@ export class Filler {
   /** Dead letters, fences whose turn it is, offsets, intake. Never throws: what could not be stored is tried again. */
   private async afterSettling(assignment: Assignment): Promise<void> {
     try {
-      this.counts.dead_letter += await bury(assignment, this.deadLetters, this.options);
+      const buried = await bury(assignment, this.deadLetters, this.options); // before the sum: partitions come here side by side
+      this.counts.dead_letter += buried;
       await storeFences(assignment, this.options);
       if (assignment.unfinished) this.release(assignment);
       assignment.unfinished = false;
