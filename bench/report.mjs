@@ -1,6 +1,6 @@
 // Raw figures with what they were measured on, and the table people read.
 import { cpus, loadavg, release, totalmem } from 'node:os';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 export const median = (values) => quantile(values, 0.5);
@@ -60,13 +60,24 @@ export function markdown({ machine: on, how, sweep, live }) {
     lines.push(
       `**Sweep** of ${thousands(sweep.rows)} rows, value derived through one parent; medians of ${sweep.rounds} alternated rounds on fresh copies of one table.`,
       '',
-      row('', 'rows/s', '× one UPDATE', 'table growth', 'WAL per row', 'longest chunk'),
-      row('---', '---:', '---:', '---:', '---:', '---:'),
+      row(
+        '',
+        'rows/s',
+        '× one UPDATE',
+        'CPU per row (server + us)',
+        '× one UPDATE by CPU',
+        'table growth',
+        'WAL per row',
+        'longest chunk',
+      ),
+      row('---', '---:', '---:', '---:', '---:', '---:', '---:', '---:'),
       ...sweep.summary.map((of) =>
         row(
           of.variant,
           thousands(of.rowsPerSecond),
           of.ratio.toFixed(2),
+          of.cpuMicrosPerRow === undefined ? '–' : `${of.cpuMicrosPerRow.toFixed(2)} µs`,
+          of.cpuRatio === undefined ? '–' : of.cpuRatio.toFixed(2),
           `+${Math.round(of.growth * 100)} %`,
           `${Math.round(of.walBytesPerRow)} B`,
           ms(of.chunkHeldMsMax),
@@ -110,4 +121,35 @@ export function markdown({ machine: on, how, sweep, live }) {
       '',
     );
   return lines.join('\n');
+}
+
+/**
+ * CPU milliseconds the whole server has used (its postmaster, what lives below it and what lived there), and we: what a busy machine
+ * does not blur. Undefined for a server that is elsewhere.
+ */
+export async function cpuMs(app) {
+  try {
+    const stat = (pid) =>
+      readFileSync(`/proc/${pid}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ')
+        .map(Number);
+    const { rows } = await app.query('select pg_backend_pid() as pid');
+    const postmaster = stat(rows[0].pid)[1];
+    let ticks = stat(postmaster)
+      .slice(11, 15)
+      .reduce((a, b) => a + b);
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+      try {
+        const of = stat(pid);
+        if (of[1] === postmaster) ticks += of[11] + of[12];
+      } catch {
+        // it ended; the postmaster counts it from now on
+      }
+    }
+    const { user, system } = process.cpuUsage();
+    return ticks * 10 + (user + system) / 1000;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,8 @@
 // Rows per second of a sweep against one single UPDATE and against the loop everybody writes first.
 import { Sweeper } from '@highwater/roles';
 import { createRanges, openRanges, readFillProgress } from '@highwater/target-db';
-import { median } from './report.mjs';
+import { loadavg } from 'node:os';
+import { cpuMs, median } from './report.mjs';
 import { freshTable, logger, migrationOf, until } from './tables.mjs';
 
 const table = 'swept';
@@ -60,9 +61,10 @@ export async function benchSweep(bench, { rows, rounds, only }) {
     for (const [variant, run] of chosen) {
       await freshTable(bench, table, rows);
       const before = await facts(bench);
-      const began = performance.now();
+      const [began, cpu, load] = [performance.now(), await cpuMs(bench.app), loadavg()[0]];
       const more = (await run(bench)) ?? {};
       const seconds = (more.tookMs ?? performance.now() - began) / 1000;
+      const cpuUsed = (await cpuMs(bench.app)) - cpu;
       const after = await facts(bench);
       if (after.nulls > 0) throw new Error(`${variant} left ${after.nulls} rows NULL`);
       runs.push({
@@ -71,21 +73,25 @@ export async function benchSweep(bench, { rows, rounds, only }) {
         seconds,
         rowsPerSecond: rows / seconds,
         growth: after.bytes / before.bytes - 1,
+        cpuMicrosPerRow: Number.isFinite(cpuUsed) ? (cpuUsed * 1000) / rows : undefined,
+        load,
         walBytesPerRow: (after.wal - before.wal) / rows,
         ...(more.chunks ? more : {}),
       });
-      const { rowsPerSecond, growth } = runs.at(-1);
+      const { rowsPerSecond, growth, cpuMicrosPerRow } = runs.at(-1);
       console.log(
-        `  ${round}. ${variant}: ${Math.round(rowsPerSecond)} rows/s, table +${Math.round(growth * 100)} %${more.chunks ? `, ${more.chunks} chunks` : ''}`,
+        `  ${round}. ${variant}: ${Math.round(rowsPerSecond)} rows/s, ${cpuMicrosPerRow?.toFixed(2)} µs CPU per row, table +${Math.round(growth * 100)} %${more.chunks ? `, ${more.chunks} chunks` : ''}`,
       );
     }
   }
   const of = (variant, field) => median(runs.filter((run) => run.variant === variant).map((run) => run[field]));
-  const baseline = of('one single UPDATE', 'rowsPerSecond');
+  const single = 'one single UPDATE';
   const summary = chosen.map(([variant]) => ({
     variant,
     rowsPerSecond: of(variant, 'rowsPerSecond'),
-    ratio: of(variant, 'rowsPerSecond') / baseline,
+    ratio: of(variant, 'rowsPerSecond') / of(single, 'rowsPerSecond'),
+    cpuMicrosPerRow: of(variant, 'cpuMicrosPerRow'),
+    cpuRatio: of(single, 'cpuMicrosPerRow') / of(variant, 'cpuMicrosPerRow'),
     growth: of(variant, 'growth'),
     walBytesPerRow: of(variant, 'walBytesPerRow'),
     ...(variant.startsWith('sweep') ? { chunkHeldMsMax: of(variant, 'chunkHeldMsMax') } : {}),

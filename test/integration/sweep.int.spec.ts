@@ -264,6 +264,31 @@ describe('a chunk', () => {
   });
 });
 
+describe('a chunk that supposes a value for every row', () => {
+  it('writes them, and is done again, nothing of the first try left, when one has none', async () => {
+    await seed(60, 'case when g = 35 then 9 when g = 36 then 77 else 1 end');
+    await p.admin.query(`create table write_log (n int);
+      create function log_write() returns trigger language plpgsql security definer set search_path = public as
+        'begin insert into write_log select count(*) from new_rows where org is null; return null; end';
+      create trigger logged after update on act referencing new table as new_rows for each statement execute function log_write()`);
+    try {
+      await ranges(0);
+      const mine = await lease(0);
+      const chunk = () => fillChunk(p.database.fill, target(0), mine, request({ rows: 30, supposeValues: true }));
+      expect(await chunk()).toMatchObject({ kind: 'written', filled: 30, unfillable: 0 });
+      expect(await chunk()).toMatchObject({ kind: 'written', filled: 28, unfillable: 2 });
+      expect(await rows('select key[1], reason from highwater.unfillable_row order by key')).toEqual([
+        ['k000035', 'InputNull'],
+        ['k000036', 'ParentMissing'],
+      ]);
+      // no NULL was ever written that stayed
+      expect(await rows('select distinct n from write_log')).toEqual([[0]]);
+    } finally {
+      await p.admin.query('drop trigger logged on act; drop function log_write; drop table write_log');
+    }
+  });
+});
+
 describe('the gate', () => {
   it('is true when acknowledged: after closeGate returned, no write that began before commits', async () => {
     await seed(2_000);

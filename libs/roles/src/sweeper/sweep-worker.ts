@@ -47,6 +47,8 @@ export class SweepWorker {
   private held: { lease: RangeLease; target: FillTarget; facts: SweepFacts } | undefined;
   private rows: number;
   private slow = 0;
+  /** Rows without a value come in runs: after one, chunks are written without supposing, until one has none. */
+  private supposeValues = true;
 
   constructor(private readonly options: WorkerOptions) {
     this.rows = firstChunkRows(options.limits);
@@ -73,6 +75,7 @@ export class SweepWorker {
       budget: limits,
       naming: facts.naming,
       sparse: lease.pass > 0 && facts.nullIndex,
+      supposeValues: this.supposeValues && lease.pass === 0,
       ...(this.options.onChunkWritten ? { onChunkWritten: this.options.onChunkWritten } : {}),
     });
     const tookMs = performance.now() - began;
@@ -109,6 +112,7 @@ export class SweepWorker {
     const { limits, database } = this.options;
     if (outcome.kind === 'written') {
       this.slow = 0;
+      this.supposeValues = outcome.unfillable === 0;
       this.rows = nextChunkRows(
         this.rows,
         { outcome: 'written', rows: outcome.scanned, tookMs: outcome.heldMs },

@@ -71,7 +71,15 @@ export class Sweeper {
     this.limits = options.limits;
     const relids = [...new Set(options.targets.map((target) => target.derivation.table.relid))];
     this.throttle = new ThrottleWatch(options.database.state, { relids, slot: options.stream?.slot ?? null });
-    this.vacuum = new VacuumPacer(options.database.ddl);
+    this.vacuum = new VacuumPacer(
+      options.database.ddl,
+      (target, ran, tookMs) => {
+        if (!ran) return;
+        const fields = { table: target.derivation.table.ident, tookMs: Math.round(tookMs) };
+        options.logger.debug(fields, 'vacuumed beside the sweep');
+      },
+      (error) => this.report(error, 1),
+    );
     this.manual = this.newWorker(0);
   }
 
@@ -89,6 +97,7 @@ export class Sweeper {
     this.stopping.abort();
     await Promise.all(this.loops);
     this.loops = [];
+    await this.vacuum.settled();
     await this.manual.free().catch(() => undefined);
     this.become('stopped', 'stopped', '');
   }
@@ -208,18 +217,12 @@ export class Sweeper {
     }
   }
 
-  /** The range goes back before a vacuum that may take minutes. */
+  /** The range goes back before a wait that may take minutes. */
   private async paceVacuum(worker: SweepWorker, step: Extract<WorkerStep, { kind: 'chunk' }>): Promise<void> {
     if (step.outcome.kind !== 'written') return;
-    const { filled } = step.outcome;
-    if (!this.vacuum.isDue(step.target, filled, step.lease.tableRowsEstimated)) return;
+    if (!this.vacuum.pace(step.target, step.outcome.filled, step.lease.tableRowsEstimated)) return;
     await worker.free();
-    const began = performance.now();
-    if (await this.vacuum.run(step.target))
-      this.options.logger.debug(
-        { table: step.target.derivation.table.ident, tookMs: Math.round(performance.now() - began) },
-        'vacuumed between chunks',
-      );
+    await this.vacuum.settled();
   }
 
   private become(state: SweeperStatus['state'], code: string, message: string): void {

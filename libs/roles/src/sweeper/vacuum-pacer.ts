@@ -1,29 +1,43 @@
 import { vacuumDue } from '@highwater/sweep';
 import { vacuumTable, type Access, type FillTarget } from '@highwater/target-db';
 
-/** Counts the rows each table got from this process and vacuums it when it is due; one vacuum at a time. */
+/**
+ * Counts the rows each table got from this process and vacuums it when it is due, beside the sweep: its own session, one vacuum at a
+ * time. When the sweep is a whole share ahead of it, a worker waits.
+ */
 export class VacuumPacer {
   private readonly filled = new Map<number, number>();
-  private running = false;
+  private running: Promise<void> | undefined;
 
-  constructor(private readonly ddl: Access) {}
+  constructor(
+    private readonly ddl: Access,
+    private readonly onDone: (target: FillTarget, ran: boolean, tookMs: number) => void,
+    private readonly onError: (error: unknown) => void,
+  ) {}
 
-  /** Counts rows just filled; true when the table should be vacuumed now, and then `run` must follow. */
-  isDue(target: FillTarget, rows: number, tableRowsEstimated: number): boolean {
+  /**
+   * Counts rows just filled and begins a vacuum when one is due.
+   *
+   * @returns true when one was due but another still runs: `settled` says when it may go on.
+   */
+  pace(target: FillTarget, rows: number, tableRowsEstimated: number): boolean {
     const { relid } = target.derivation.table;
     const filled = (this.filled.get(relid) ?? 0) + rows;
-    const due = !this.running && vacuumDue(filled, tableRowsEstimated);
-    this.filled.set(relid, due ? 0 : filled);
-    return due;
+    this.filled.set(relid, filled);
+    if (!vacuumDue(filled, tableRowsEstimated)) return false;
+    if (this.running) return true;
+    this.filled.set(relid, 0);
+    const began = performance.now();
+    this.running = vacuumTable(this.ddl, target)
+      .then((ran) => this.onDone(target, ran, performance.now() - began), this.onError)
+      .finally(() => {
+        this.running = undefined;
+      });
+    return false;
   }
 
-  /** @returns true when the table was vacuumed, false when another worker is at it. */
-  async run(target: FillTarget): Promise<boolean> {
-    this.running = true;
-    try {
-      return await vacuumTable(this.ddl, target);
-    } finally {
-      this.running = false;
-    }
+  /** Resolves when no vacuum of ours runs. */
+  async settled(): Promise<void> {
+    await this.running;
   }
 }

@@ -110,6 +110,19 @@ export function fillRows(t: FillTarget, naming: RowNaming): string {
   } is null returning t.${target.ident} is null as still) select pg_catalog.count(*)::pg_catalog.int4 as written, pg_catalog.count(*) filter (where still)::pg_catalog.int4 as still from written`;
 }
 
+/**
+ * The same for rows named by ctid, supposing that the rule has a value for each of them: a third cheaper, for it neither joins the table with
+ * itself nor asks for the value twice. A row without a value would be written as NULL over NULL and counted as `still`: the
+ * transaction must then be rolled back and done with `fillRows`.
+ */
+export function fillRowsSupposed(t: FillTarget): string {
+  const { target, expression } = t.derivation;
+  const rows = lockedRows(t, 'ctid');
+  return `with written as (update ${rows.from} set ${target.ident} = (${expression}) where ${rows.condition} and r.${target.ident} is null returning r.${
+    target.ident
+  } is null as still) select pg_catalog.count(*)::pg_catalog.int4 as written, pg_catalog.count(*) filter (where still)::pg_catalog.int4 as still from written`;
+}
+
 /** What is still NULL among the locked rows, and why: `reason` is NULL when the rule has a value now. */
 export function rowsLeft(t: FillTarget, naming: RowNaming): string {
   const rows = lockedRows(t, naming);

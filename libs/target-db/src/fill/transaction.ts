@@ -28,18 +28,20 @@ export async function openFill(
   more: readonly string[] = [],
 ): Promise<pg.QueryResult[] | undefined> {
   const statementMs = Math.max(1, Math.min(Math.round(budget.rowBudgetMs), statementMsMax));
-  const text = [
+  const begin = [
     'begin isolation level read committed',
     `set local lock_timeout = ${lockTimeoutMs}`,
     `set local statement_timeout = ${statementMs}`,
     'set local enable_seqscan = off',
     'set local enable_mergejoin = off',
     'set local jit = off',
-    ...gateStatements(target, gate),
-    ...more,
-  ].join('; ');
+    // rows and cursor are one commit: a crash loses both or none, and whatever durably says that the sweep is done lies behind it in WAL.
+    // Live fill has its offset in Kafka, so its rows must be on disk first
+    ...(gate === 'sweep' ? ['set local synchronous_commit = off'] : []),
+  ];
+  const text = [...begin, ...gateStatements(target, gate), ...more].join('; ');
   const results = (await client.query(text)) as unknown as pg.QueryResult[];
-  const gateAt = 7;
+  const gateAt = begin.length + 1;
   if ((results[gateAt]?.rows[0] as { open?: boolean } | undefined)?.open === true) return results.slice(gateAt + 1);
   await client.query('rollback');
   return undefined;
