@@ -55,6 +55,14 @@ describe('the next act', () => {
     expect(act({ unfillableOpen: 1 })).toEqual({ kind: 'wait', reason: 'AwaitingCutover' });
   });
 
+  it('passes at growing intervals while rows stay NULL, without pause only at first', () => {
+    const held = { phase: 'sweeping', nulls: 9_000 } as const;
+    expect(act({ ...held, pass: 2 })).toEqual({ kind: 'tailPass', pass: 3 });
+    expect(act({ ...held, pass: 3 })).toEqual({ kind: 'wait', reason: 'TailPass' });
+    expect(act({ nulls: 1, unfillableOpen: 1, pass: 900, msSinceTailPass: 59_000 })).toMatchObject({ kind: 'wait' });
+    expect(act({ nulls: 1, unfillableOpen: 1, pass: 900, msSinceTailPass: 61_000 })).toMatchObject({ pass: 901 });
+  });
+
   it('begins a cutover only while it is ready', () => {
     expect(act({ cutoverOperationId: 'one' })).toEqual({ kind: 'cutover', operationId: 'one' });
     expect(act({ cutoverOperationId: 'one', ready: false })).toEqual({ kind: 'wait', reason: 'AwaitingCutover' });

@@ -31,8 +31,11 @@ export type WaitReason =
 
 /** Seconds between fences while the migration waits to become ready: each proves the stream anew. */
 const fenceEveryMs = 2_000;
-/** Pause between tail passes while rows are still NULL: rows that wait for a repair must not be read without pause. */
-const tailPassEveryMs = 2_000;
+/**
+ * Pause between tail passes while rows are still NULL: rows that wait for a repair must not be read without pause. It grows from two
+ * seconds to a minute, since each pass leaves a row in our tables and a repair may take weeks.
+ */
+const tailPassEveryMs = (pass: number): number => 2_000 * Math.min(30, Math.max(1, pass / 10));
 
 /** Tail passes before the bridge that try to see zero. */
 const tailPassesMin = 3;
@@ -90,7 +93,11 @@ function whileSweeping(facts: ProcessFacts): Act {
   // Only rows that are listed with a reason may stay; but old writers insert until the bridge is there, so without a stream zero may never
   // be seen: after a few passes one chunk's worth is left to the pass that follows the bridge.
   const few = facts.pass >= tailPassesMin && unlisted <= facts.chunkRowsMax;
-  if (facts.pass === 0 || (unlisted > 0 && !few)) return { kind: 'tailPass', pass: facts.pass + 1 };
+  if (facts.pass === 0 || (unlisted > 0 && !few)) {
+    // somebody holds the rows: asking without pause would not free them
+    const again = facts.pass < tailPassesMin || facts.msSinceTailPass > tailPassEveryMs(facts.pass);
+    return again ? { kind: 'tailPass', pass: facts.pass + 1 } : wait('TailPass');
+  }
   return { kind: 'completeSweep' };
 }
 
@@ -100,7 +107,7 @@ function whileBridged(facts: ProcessFacts): Act {
   if (facts.openRanges > 0) return wait('TailPass');
   // listed rows too: only a pass finds that the application has given one its value, or deleted it, and closes its entry
   const unsettled = facts.nulls > 0 || facts.unfillableOpen > 0;
-  const passIsStale = !facts.tailPassSinceBridge || (unsettled && facts.msSinceTailPass > tailPassEveryMs);
+  const passIsStale = !facts.tailPassSinceBridge || (unsettled && facts.msSinceTailPass > tailPassEveryMs(facts.pass));
   if (passIsStale) return { kind: 'tailPass', pass: facts.pass + 1 };
   if (facts.streamWanted && facts.fenceOpen) return wait('FenceUnderWay');
   if (facts.streamWanted && facts.msSinceFence > fenceEveryMs) return { kind: 'fence' };

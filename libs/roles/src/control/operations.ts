@@ -3,12 +3,14 @@ import type { Migration } from '@highwater/migration';
 import { databaseError, drainGate, markOperation, type StoredOperation } from '@highwater/target-db';
 import { issue, projectState, streamOf, type ControlContext, type Issuer } from './context.js';
 import { preflight } from './acts/preflight.js';
-import { preflightFailed } from './codes.js';
+import { notReady, preflightFailed } from './codes.js';
 import type { ProcessState } from './process-state.js';
 
 const issuerOf = (operation: StoredOperation): Issuer => ({ actor: operation.actor, operationId: operation.id });
 const reasonOf = (operation: StoredOperation): string => String(operation.request['reason'] ?? '');
 
+/** How long an accepted cutover waits for a control process, or for a condition that came and went. */
+const cutoverWaitMsMax = 60_000;
 const gateVerbs: readonly string[] = ['pause', 'resume', 'halt'];
 
 /** Started means: past preflight for good. */
@@ -70,8 +72,8 @@ async function carryOutOne(context: ControlContext, process: ProcessState, opera
       return;
     }
     case 'preflight': {
-      const { failures, warnings } = await preflight(context, process, by);
-      await done({ failures, warnings });
+      const { checks, failures, warnings } = await preflight(context, process, by);
+      await done({ checks, failures, warnings });
       return;
     }
     case 'start': {
@@ -117,6 +119,15 @@ async function carryOutOne(context: ControlContext, process: ProcessState, opera
       if (state.phase === 'enforced') return done({ phase: state.phase });
       if (operation.status === 'accepted') await markOperation(access, operation.id, 'running');
       if (state.phase !== 'none') await projectState(context, process.id, state, version);
+      // it was ready when it was accepted; what becomes ready long after was never looked at by whoever asked
+      if (state.phase !== 'cutting-over' && operation.ageMs > cutoverWaitMsMax)
+        throw new HighwaterError(
+          notReady,
+          'never',
+          `cutover of "${process.id}" did not begin within ${cutoverWaitMsMax / 1000} s of its acceptance: it was ready then and is not now`,
+          { migration: process.id, phase: state.phase },
+          'read /cutover/readiness again and decide again',
+        );
       return;
     }
     case 'finish': {

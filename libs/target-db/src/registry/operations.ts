@@ -14,6 +14,8 @@ export interface StoredOperation {
   readonly result: unknown;
   readonly error: { readonly code: string; readonly message: string; readonly help?: string } | null;
   readonly requestedAt: string;
+  /** Since it was requested, by the server's clock. */
+  readonly ageMs: number;
   readonly finishedAt: string | null;
 }
 
@@ -28,11 +30,12 @@ interface OperationRow extends Record<string, unknown> {
   result: unknown;
   error: StoredOperation['error'];
   requested_at: Date;
+  age_ms: string;
   finished_at: Date | null;
 }
 
-const columns =
-  'id, migration_id, verb, status, actor, request, request_hash, result, error, requested_at, finished_at';
+const columns = `id, migration_id, verb, status, actor, request, request_hash, result, error, requested_at,
+  extract(epoch from clock_timestamp() - requested_at) * 1000 as age_ms, finished_at`;
 
 const fromRow = (row: OperationRow): StoredOperation => ({
   id: row.id,
@@ -45,6 +48,7 @@ const fromRow = (row: OperationRow): StoredOperation => ({
   result: row.result,
   error: row.error,
   requestedAt: row.requested_at.toISOString(),
+  ageMs: Number(row.age_ms),
   finishedAt: row.finished_at?.toISOString() ?? null,
 });
 
