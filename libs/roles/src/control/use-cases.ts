@@ -161,17 +161,10 @@ export class UseCases implements MigrationControl {
       const earlier = await this.earlier(by.idempotencyKey, hashOf(migration, 'cutover', { ...input }));
       if (earlier) return view(earlier);
     }
-    if (state.phase === 'enforced') throw this.phaseError(migration, 'cutover', state);
+    if (state.phase === 'enforced' || state.phase === 'finished') throw this.phaseError(migration, 'cutover', state);
     const running = (await openOperations(this.context.database.state, migration)).find((o) => o.verb === 'cutover');
-    if (running || state.phase === 'cutting-over') {
-      throw new HighwaterError(
-        codes.attemptRunning,
-        'never',
-        `another cutover attempt of "${migration}" is under way`,
-        { migration, operation: running?.id ?? (state.phase === 'cutting-over' ? state.operationId : '') },
-        `GET /operations/${running?.id ?? ''}`,
-      );
-    }
+    if (running || state.phase === 'cutting-over')
+      throw attemptUnderWay(migration, running?.id ?? (state.phase === 'cutting-over' ? state.operationId : ''));
     if (state.pause !== 'running' || state.held)
       throw new HighwaterError(
         codes.stopped,
@@ -190,13 +183,25 @@ export class UseCases implements MigrationControl {
         'read /cutover/readiness again and present its generation in If-Match',
       );
     if (!readiness.ready) throw new NotReady(readiness);
-    return this.ask(
+    const operation = await this.ask(
       migration,
       'cutover',
       { ...input, reason: by.reason ?? '' },
       by,
       hashOf(migration, 'cutover', { ...input }),
     );
+    return this.onlyCutover(migration, operation);
+  }
+
+  /** Of two that were asked for at the same moment, each stored before it looks, the later one is refused. */
+  private async onlyCutover(migration: string, operation: Operation): Promise<Operation> {
+    const access = this.context.database.state;
+    const [first] = (await openOperations(access, migration)).filter((one) => one.verb === 'cutover');
+    if (!first || first.id === operation.id || operation.status !== 'accepted') return operation;
+    const refused = attemptUnderWay(migration, first.id);
+    const { code, message, help = '' } = refused;
+    await markOperation(access, operation.id, 'failed', { error: { code, message, help } });
+    throw refused;
   }
 
   async operation(id: string): Promise<Operation | undefined> {
@@ -334,6 +339,15 @@ const notEvaluated = (id: string, ageMs: number | undefined): HighwaterError =>
       : `migration "${id}" was last evaluated ${Math.round(ageMs / 1000)} s ago`,
     { migration: id },
     'start a service with process role control',
+  );
+
+const attemptUnderWay = (migration: string, operation: string): HighwaterError =>
+  new HighwaterError(
+    codes.attemptRunning,
+    'never',
+    `another cutover attempt of "${migration}" is under way`,
+    { migration, operation },
+    `GET /operations/${operation}`,
   );
 
 const keyReused = (key: string): HighwaterError =>
