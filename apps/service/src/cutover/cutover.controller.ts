@@ -26,7 +26,7 @@ export class CutoverController {
     @Inject(HeldRequests) private readonly held: HeldRequests,
   ) {}
 
-  /** 200 whenever it could be evaluated, ready or not; `?wait=30s` waits for another generation than `If-None-Match`, or for ready. */
+  /** 200 whenever it could be evaluated, ready or not; `?wait=30s` waits for another generation than `If-None-Match`, or for ready; 304 when that did not come. */
   @Get('readiness')
   @Answer('Readiness: conditions, each with evidence', readinessView)
   async readiness(
