@@ -2,7 +2,7 @@ import type { CatalogTable, Ident, SqlExpression } from '@highwater/derivation';
 import { migrationId } from '@highwater/kernel';
 import { describe, expect, it } from 'vitest';
 import type { FillTarget } from '../target.js';
-import { chunkBound, fillRows, judgeHints, lockChunk, rowsLeft, sampleKeys } from './statements.js';
+import { chunkBound, fillRows, fillRowsSupposed, judgeHints, lockChunk, rowsLeft, sampleKeys } from './statements.js';
 
 const ident = (text: string): Ident => text as Ident;
 
@@ -44,6 +44,7 @@ describe('statements over the user’s tables', () => {
       lockByKey: lockChunk(t, { after: true, upTo: false }, 'key'),
       fillByCtid: fillRows(t, 'ctid'),
       fillByKey: fillRows(t, 'key'),
+      fillSupposed: fillRowsSupposed(t),
       left: rowsLeft(t, 'key'),
       judge: judgeHints(t),
       sample: sampleKeys(t),
@@ -57,5 +58,10 @@ describe('statements over the user’s tables', () => {
         expect(text.match(/ set ([^=]+) = /)?.[1]).toBe('"workspaceId"');
         expect(text).toContain('t."workspaceId" is null returning');
       }
+    for (const t of [one, composite, reserved]) {
+      const text = fillRowsSupposed(t);
+      expect(text.match(/ set ([^=]+) = /)?.[1]).toBe('"workspaceId"');
+      expect(text).toContain('r."workspaceId" is null returning');
+    }
   });
 });
