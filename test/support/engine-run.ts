@@ -35,7 +35,7 @@ export interface Run {
   until(phase: string, meanwhile?: () => Promise<unknown>): Promise<void>;
   /** Waits until every condition is True and answers the generation. */
   ready(): Promise<string>;
-  /** Asks and waits until the attempt succeeded or failed. */
+  /** Asks and waits until the attempt succeeded or failed; with a lock budget that outlasts a busy machine unless another is given. */
   cutover(generation: string, limits?: { lockBudgetMs?: number; lockAttempts?: number }): Promise<Operation>;
   close(): Promise<void>;
 }
@@ -72,7 +72,7 @@ export async function startRun(
         const now = await engine.control.operation(operation.id);
         return now?.status === 'failed' || now?.status === 'succeeded' ? now : undefined;
       },
-      { timeoutMs: 40_000, describe: async () => (await engine.control.get(id)).reason },
+      { timeoutMs: 60_000, describe: async () => (await engine.control.get(id)).reason },
     );
   await engine.control.start(id, by);
   return {
@@ -93,7 +93,7 @@ export async function startRun(
           await meanwhile?.();
           return phases.indexOf((await engine.control.get(id)).phase) >= phases.indexOf(phase);
         },
-        { timeoutMs: 40_000, everyMs: 50, describe: async () => (await engine.control.get(id)).reason },
+        { timeoutMs: 60_000, everyMs: 50, describe: async () => (await engine.control.get(id)).reason },
       );
     },
     ready: () =>
@@ -104,11 +104,11 @@ export async function startRun(
           return readiness.ready ? readiness.generation : undefined;
         },
         {
-          timeoutMs: 40_000,
+          timeoutMs: 60_000,
           describe: async () => (await engine.control.readiness(id)).conditions.filter((c) => c.status !== 'True'),
         },
       ),
-    cutover: async (generation, limits = {}) =>
+    cutover: async (generation, limits = { lockBudgetMs: 5_000 }) =>
       settled(await engine.control.cutover(id, { generation, ...limits }, by)),
     async close() {
       await Promise.all(clients.map((client) => client.end().catch(() => undefined)));

@@ -10,7 +10,9 @@ import { usePostgres, waitFor } from '../support/stack.js';
  * the bridge either (no group), so nothing but the proof behind the lock can find the row.
  */
 
+/** The attempt that must give up; where nobody is in the way the budget only has to outlast a busy machine. */
 const budget = { lockBudgetMs: 250, lockAttempts: 2, pauseMs: () => 20 };
+const ample = { lockBudgetMs: 10_000, lockAttempts: 2 };
 const withoutValue = `insert into "Activity" (title) values ('held open') returning id`;
 
 const filledByHand = `update "Activity" a set "workspaceId" = g."orgId" from "Group" g where g.id = a."groupId" and a."workspaceId" is null`;
@@ -44,7 +46,7 @@ describe.each([15, 18] as const)('trap 2 on PostgreSQL %i: a NULL row that no co
     await prepared.admin.query(workspaceSeed);
     await prepared.admin.query(filledByHand);
     const target = prepared.targets.at(-1) as FillTarget;
-    await installBridge(prepared.database, target, { mode: 'assign', reports: true }, budget);
+    await installBridge(prepared.database, target, { mode: 'assign', reports: true }, ample);
     await buildNullIndex(prepared.database, target);
     return target;
   };
@@ -83,16 +85,14 @@ describe.each([15, 18] as const)('trap 2 on PostgreSQL %i: a NULL row that no co
       if (end !== 'commit') await writer.query(`prepare transaction 'forgotten'`);
       expect(await countNulls(database.fill, target)).toBe(0n);
 
-      // the application goes on meanwhile: no statement of it fails, none waits longer than a budget and what the machine needs
+      // the application goes on meanwhile: no statement of it fails, none waits for a lock much longer than one budget
       const app = await client('shop');
+      await app.query(`set lock_timeout = '2s'`);
       let trying = true;
-      let longestMs = 0;
       const work = (async () => {
         for (let n = 0; trying; n += 1) {
-          const began = performance.now();
           await app.query(`insert into "Activity" ("groupId", title) values ('g1', 'work')`);
           await app.query(`update "Activity" set title = 'worked' where id = $1`, [(n % 100) + 1]);
-          longestMs = Math.max(longestMs, performance.now() - began);
         }
       })();
       await expect(guardTable(database, target, budget)).rejects.toMatchObject({
@@ -105,11 +105,10 @@ describe.each([15, 18] as const)('trap 2 on PostgreSQL %i: a NULL row that no co
       });
       trying = false;
       await work;
-      expect(longestMs).toBeLessThan(2 * budget.lockBudgetMs + 1_500);
       expect((await admin.query(inForce)).rows).toEqual([{ constraints: 0, notNull: false }]);
 
       // it commits while the guard waits for its lock: the proof behind the lock sees what no count saw
-      const attempt = guardTable(database, target, { ...budget, lockBudgetMs: 10_000 });
+      const attempt = guardTable(database, target, ample);
       await waitFor(
         'the guard to queue',
         async () =>
@@ -122,13 +121,13 @@ describe.each([15, 18] as const)('trap 2 on PostgreSQL %i: a NULL row that no co
       expect((await admin.query(visibleNulls)).rows).toEqual([{ n: 1 }]);
       // and the row is anyone's to mend: the bridge gives it its value
       await app.query(`update "Activity" set "groupId" = 'g1' where "workspaceId" is null`);
-      expect(await guardTable(database, target, { ...budget, lockAttempts: 5 })).toMatchObject({ outcome: 'guarded' });
+      expect(await guardTable(database, target, ample)).toMatchObject({ outcome: 'guarded' });
       expect((await admin.query(visibleNulls)).rows).toEqual([{ n: 0 }]);
     },
   );
 });
 
-describe('trap 2 through the whole product', () => {
+describe('trap 2 through the whole product', { timeout: 120_000 }, () => {
   const postgres = usePostgres();
   let run: Run | undefined;
   afterEach(() => run?.close());

@@ -9,7 +9,7 @@ import { usePostgres, waitFor } from '../support/stack.js';
  * then they break. So the cutover bridges them, or waits until none is left.
  */
 
-describe('trap 4: legacy writers', () => {
+describe('trap 4: legacy writers', { timeout: 120_000 }, () => {
   const postgres = usePostgres();
   let run: Run | undefined;
   afterEach(async () => {
@@ -60,7 +60,7 @@ describe('trap 4: legacy writers', () => {
         const bridge = now.conditions.find((condition) => condition.type === 'BridgeResolves');
         return bridge?.status === 'False' && { now, bridge };
       },
-      { timeoutMs: 15_000, describe: async () => (await engine.control.readiness(id)).conditions },
+      { timeoutMs: 40_000, describe: async () => (await engine.control.readiness(id)).conditions },
     );
     expect(seen.bridge).toMatchObject({ reason: 'Disabled' });
     await expect(run.cutover(seen.now.generation)).rejects.toMatchObject({ code: 'HW6011' });

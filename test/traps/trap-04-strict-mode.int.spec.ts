@@ -3,7 +3,7 @@ import { quickPlan, startRun, type Run } from '../support/engine-run.js';
 import { enforced, oldApplication, oracle } from '../support/old-application.js';
 import { usePostgres, waitFor } from '../support/stack.js';
 
-describe('trap 4: legacy writers without a bridge', () => {
+describe('trap 4: legacy writers without a bridge', { timeout: 120_000 }, () => {
   const postgres = usePostgres();
   let run: Run | undefined;
   afterEach(() => run?.close());
@@ -21,7 +21,7 @@ describe('trap 4: legacy writers without a bridge', () => {
         const found = (await engine.control.readiness(id)).conditions.find((one) => one.type === 'WritersConverted');
         return found?.message.includes('old-app') ? found : undefined;
       },
-      { timeoutMs: 15_000, describe: async () => (await engine.control.readiness(id)).conditions },
+      { timeoutMs: 40_000, describe: async () => (await engine.control.readiness(id)).conditions },
     );
     expect(writers).toMatchObject({
       status: 'Unknown',

@@ -9,7 +9,7 @@ import { usePostgres } from '../support/stack.js';
  */
 
 const assign = { mode: 'assign', reports: true } as const;
-const budget = { lockBudgetMs: 500, lockAttempts: 3 };
+const budget = { lockBudgetMs: 5_000, lockAttempts: 3 };
 
 /** The same rule as a trigger that simply assigns; it runs as the bridge's owner does. */
 const naiveTrigger = (owner: string): string => `
@@ -121,6 +121,12 @@ describe.each([15, 18] as const)('trap 5 on PostgreSQL %i: the bridge and the st
       code: naive,
     });
   });
+});
+
+describe('trap 5: what the bridge cannot prevent', () => {
+  const postgres = usePostgres();
+  let prepared: Prepared;
+  afterEach(() => prepared.close());
 
   it.each([
     ['a unique key', `create unique index once on "Activity" ("workspaceId", title)`, 'UniqueOnTarget', '23505'],

@@ -57,7 +57,7 @@ describe('trap 10: row level security', () => {
   /** Each way in which we look at rows, by the access that does it in the product. */
   const looks = (target: FillTarget): Record<string, () => Promise<unknown>> => {
     const { fill } = prepared.database;
-    const budget = { rowBudgetMs: 200 };
+    const budget = { rowBudgetMs: 400 };
     return {
       count: () => countNulls(fill, target),
       sweep: async () => {
@@ -123,12 +123,14 @@ describe('trap 10: row level security', () => {
     const target = await start();
     const { admin, database } = prepared;
     await admin.query(hide('Activity', 'force'));
-    await expect(guardTable(database, target, { lockBudgetMs: 2_000, lockAttempts: 1 })).rejects.toMatchObject(refused);
+    await expect(guardTable(database, target, { lockBudgetMs: 10_000, lockAttempts: 1 })).rejects.toMatchObject(
+      refused,
+    );
     expect((await admin.query(oracle)).rows).toEqual([{ nulls: 200, filled: 0, checks: 0 }]);
   });
 });
 
-describe('trap 10 through the whole product', () => {
+describe('trap 10 through the whole product', { timeout: 120_000 }, () => {
   const postgres = usePostgres();
   let run: Run | undefined;
   afterEach(() => run?.close());
@@ -147,7 +149,7 @@ describe('trap 10 through the whole product', () => {
         const counted = now.conditions.find((one) => one.type === 'NullCountZero');
         return counted?.status === 'Unknown' && now;
       },
-      { timeoutMs: 15_000, describe: async () => (await engine.control.readiness(id)).conditions },
+      { timeoutMs: 40_000, describe: async () => (await engine.control.readiness(id)).conditions },
     );
     expect(readiness.ready).toBe(false);
     await expect(run.cutover(readiness.generation)).rejects.toMatchObject({

@@ -6,7 +6,7 @@ import type { DdlStep } from '../ddl/message.js';
 import { checkName, guardComment, literal } from '../ddl/names.js';
 import { notOurs } from '../bridge/bridge.js';
 import type { Database } from '../session/database.js';
-import { sqlstateOf } from '../session/sqlstate.js';
+import { isSqlstate, sqlstate, sqlstateOf } from '../session/sqlstate.js';
 import type { FillTarget } from '../target.js';
 import { catalogFacts } from './facts.js';
 
@@ -73,8 +73,11 @@ export async function guardTable(
       ...(await attemptDdl(database, step(target, 'guard', guardStatements(target)), budget)),
     };
   } catch (error) {
-    if (error instanceof HighwaterError && sqlstateOf(error.cause) === nullFoundState)
-      return { outcome: 'nullFound', ...none, attempts: 1 };
+    if (!(error instanceof HighwaterError)) throw error;
+    if (sqlstateOf(error.cause) === nullFoundState) return { outcome: 'nullFound', ...none, attempts: 1 };
+    // an attempt whose client was lost came first after all: the server went on with it after our look at the catalog
+    if (isSqlstate(error.cause, sqlstate.duplicateObject) && (await catalogFacts(database.ddl, target)).checkIsOurs)
+      return { outcome: 'guarded', ...none, attempts: 1 };
     throw error;
   }
 }
@@ -114,7 +117,8 @@ export function setNotNullStatements(target: FillTarget): string[] {
   const { table, target: column } = target.derivation;
   return [
     `alter table ${table.ident} alter column ${column.ident} set not null`,
-    `alter table ${table.ident} drop constraint ${checkName(target)}`,
+    // gone already when an attempt whose client was lost came first
+    `alter table ${table.ident} drop constraint if exists ${checkName(target)}`,
   ];
 }
 
