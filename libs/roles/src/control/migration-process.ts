@@ -22,6 +22,7 @@ import { finish } from './acts/finish.js';
 import { bridgeAll } from './acts/install-bridge.js';
 import { buildNullIndexes } from './acts/null-indexes.js';
 import { openStream } from './acts/open-stream.js';
+import { keepWithinRetention } from './acts/retention.js';
 import { completeSweep, startSweep, startTailPass } from './acts/sweep.js';
 import { verifyAll } from './acts/verify.js';
 import { issue, projectState, runCommand, service, streamOf, type ControlContext, type Issuer } from './context.js';
@@ -306,6 +307,7 @@ export class MigrationProcess {
     const clock = await serverClock(access);
     const observations = await observe(context, process, state, { nulls: this.nulls, progress, uses, clock });
     const { schema, slot, stream } = observations;
+    await keepWithinRetention(context, process, state, slot);
     this.schemaChanged =
       schema !== undefined && !('error' in schema) && schema.fingerprintExpected !== schema.fingerprintFound;
     this.readiness ??= await this.lastReadiness();
