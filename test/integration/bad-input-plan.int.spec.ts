@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -11,6 +11,7 @@ import { unique, usePostgres } from '../support/stack.js';
 // and goes through when it is mended (or the database is), under the same name.
 
 const { freshDatabase } = usePostgres();
+const logs = mkdtempSync(join(tmpdir(), 'highwater-bad-plan-'));
 let service: ServiceProcess;
 let admin: pg.Client;
 beforeAll(async () => {
@@ -24,12 +25,12 @@ beforeAll(async () => {
     create table loose (code text unique, "orgId" text, "workspaceId" text);
     create table numbered (id bigint primary key, "orgId" text, "workspaceId" integer);
     create table generated (id int primary key, "orgId" text, "workspaceId" text generated always as ("orgId") stored)`);
-  const log = join(mkdtempSync(join(tmpdir(), 'highwater-bad-plan-')), 'service.log');
-  service = await startService({ HIGHWATER_DATABASE_URL: url, HIGHWATER_ROLES: 'control' }, log);
+  service = await startService({ HIGHWATER_DATABASE_URL: url, HIGHWATER_ROLES: 'control' }, join(logs, 'service.log'));
 });
 afterAll(async () => {
   await service?.kill('SIGTERM');
   await admin?.end();
+  rmSync(logs, { recursive: true, force: true });
 });
 
 const good = (name: string): string => `highwater: 1

@@ -1,8 +1,8 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { accessUrls, ours, request, untilPhase, untilReady } from '../support/bad-input.js';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
 import { ask, startService, type ServiceProcess } from '../support/service-process.js';
@@ -13,6 +13,7 @@ import { brokers, unique, usePostgres, waitFor } from '../support/stack.js';
 const { freshDatabase } = usePostgres();
 const logs = mkdtempSync(join(tmpdir(), 'highwater-bad-runs-'));
 const running: { service: ServiceProcess; prepared: Prepared }[] = [];
+afterAll(() => rmSync(logs, { recursive: true, force: true }));
 afterEach(async () => {
   for (const { service, prepared } of running.splice(0)) {
     await service.kill('SIGTERM');

@@ -1,7 +1,7 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   accessUrls,
   doorTo,
@@ -23,6 +23,7 @@ const logs = mkdtempSync(join(tmpdir(), 'highwater-bad-input-'));
 const services: ServiceProcess[] = [];
 const doors: Door[] = [];
 let prepared: Prepared | undefined;
+afterAll(() => rmSync(logs, { recursive: true, force: true }));
 afterEach(async () => {
   await Promise.all(services.splice(0).map((service) => service.kill('SIGTERM')));
   await Promise.all(doors.splice(0).map((door) => door.close()));
@@ -161,6 +162,16 @@ describe('a broker that is away, or none', () => {
     expect(message).toContain('HIGHWATER_KAFKA_BROKERS');
     await at.open();
     await begins(url, 'no-broker', 'streaming');
+  });
+
+  it('something else answers at the address: said in words, and the service stays', async () => {
+    const { database } = await setUp(plan('no-kafka-there'));
+    const at = new URL(database.settings.urls.state).host;
+    const url = await serve({ ...accessUrls(database.settings.urls), HIGHWATER_KAFKA_BROKERS: at });
+    const { message } = await refused(url, 'no-kafka-there', plan('no-kafka-there'));
+    expect(message).toContain('KafkaReachable: ');
+    expect(message).toContain(at);
+    expect((await ask(url, '/health/live'))?.status).toBe(200);
   });
 
   it('without HIGHWATER_KAFKA_BROKERS a plan with a stream is refused, with both ways out', async () => {
