@@ -19,6 +19,12 @@ export interface LockBlocker {
   readonly granted: boolean;
 }
 
+/** The tables `$1` and their partitions. pg_partition_tree() would lock them, and so wait behind the very lock that is asked about. */
+const withMembers = `with recursive member as (
+       select w.relid from unnest($1::oid[]) as w (relid)
+       union select i.inhrelid from member as m join pg_inherits as i on i.inhparent = m.relid
+     )`;
+
 /**
  * Who holds or waits for locks on the tables, their partitions included, strongest first. Our own sessions are left out, they are
  * ours to bound. `minimumAgeMs` hides the short transactions of ordinary work.
@@ -30,10 +36,7 @@ export async function readBlockers(
 ): Promise<LockBlocker[]> {
   return state.query<LockBlocker & Record<string, unknown>>(
     'reading lock holders',
-    `with member as (
-       select distinct m.relid from unnest($1::oid[]) as w (relid)
-        cross join lateral (select w.relid union select p.relid from pg_partition_tree(w.relid) p) m
-     )
+    `${withMembers}
      select l.pid, coalesce(a.application_name, '') as "applicationName", coalesce(a.usename::text, p.owner::text, '') as "userName",
             case when p.gid is not null then 'prepared'
                  when a.backend_type = 'autovacuum worker' then 'autovacuum' else 'session' end as kind,
@@ -64,10 +67,9 @@ export async function readBlockers(
 export async function maintenanceRunning(state: Access, relids: readonly number[]): Promise<boolean> {
   const rows = await state.query<{ running: boolean }>(
     'looking for maintenance on a table',
-    `select exists (
-       select from unnest($1::oid[]) as w (relid)
-        cross join lateral (select w.relid union select p.relid from pg_partition_tree(w.relid) p) m
-         join pg_locks l on l.locktype = 'relation' and l.relation = m.relid and l.granted and l.mode = 'ShareUpdateExclusiveLock'
+    `${withMembers}
+     select exists (
+       select from member as m join pg_locks l on l.locktype = 'relation' and l.relation = m.relid and l.granted and l.mode = 'ShareUpdateExclusiveLock'
           and l.database = (select oid from pg_database where datname = current_database())) as running`,
     [relids],
   );

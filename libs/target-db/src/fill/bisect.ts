@@ -1,4 +1,5 @@
 import type { Client } from '../session/database.js';
+import { isSqlstate, sqlstate } from '../session/sqlstate.js';
 import type { FillTarget } from '../target.js';
 import { isTransient, rowRefusal } from './row-error.js';
 import { writeRows, type UnfilledRow } from './write-rows.js';
@@ -47,7 +48,8 @@ export async function bisect(
       if (!refusal && !isTransient(error)) throw error;
       await client.query('rollback to savepoint rows; release savepoint rows');
       if (to - from > 1) {
-        const middle = from + Math.floor((to - from) / 2);
+        // what was too slow has used up the time that all locked rows are held for: one more row, and the rest is another transaction's
+        const middle = isSqlstate(error, sqlstate.queryCanceled) ? from + 1 : from + Math.floor((to - from) / 2);
         segments.push([middle, to], [from, middle]);
         continue;
       }

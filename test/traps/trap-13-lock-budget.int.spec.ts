@@ -1,0 +1,270 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import pg from 'pg';
+import {
+  attemptDdl,
+  createRanges,
+  fillBatch,
+  fillChunk,
+  leaseRange,
+  openGate,
+  type DdlStep,
+  type FillTarget,
+} from '@highwater/target-db';
+import { prepare, type Prepared } from '../support/least-privilege.js';
+import { usePostgres, waitFor } from '../support/stack.js';
+
+/*
+ * Trap 13: `lock_timeout` is per lock, not per statement; and who holds rows for as long as `deadlock_timeout` makes the application the victim.
+ */
+const { freshDatabase } = usePostgres();
+
+const schema = `
+create table org (id text primary key, note text);
+create table grp (id int primary key, org text);
+create table act (id bigint, grp int, org text references org, title text, primary key (id)) partition by range (id);
+create table act_1 partition of act for values from (0) to (100);
+create table act_2 partition of act for values from (100) to (200);
+create table act_3 partition of act for values from (200) to (300);
+create table flat (id bigint primary key, grp int, org text references org, title text);
+create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.1); return new; end $$;
+insert into org values ('o1'), ('o2');
+insert into grp values (1, 'o1'), (2, 'o2')`;
+const rule = 'rule: { via: grp, to: grp(id), then: { column: org } }';
+const plan = `
+highwater: 1
+migration: budget
+tables:
+  - { table: act, target: { column: org, type: text }, ${rule} }
+  - { table: flat, target: { column: org, type: text }, ${rule} }
+cutover: { mode: bridge, start: manual, window: 10m }
+`;
+
+const budget = { rowBudgetMs: 200 };
+/** The server's default `deadlock_timeout`; from the first row lock to COMMIT we promise to stay well below. */
+const deadlockTimeoutMs = 1_000;
+let p: Prepared;
+let epoch = 0;
+const sessions: pg.Client[] = [];
+
+beforeAll(async () => {
+  p = await prepare(await freshDatabase(), schema, plan);
+  await openGate(p.database.state, { migrationId: 'budget', short: target(0).short }, ['live', 'sweep']);
+});
+afterEach(async () => {
+  for (const session of sessions.splice(0)) await session.end();
+  await p.admin.query('drop trigger if exists slow on flat; truncate act, flat; truncate highwater.unfillable_row');
+});
+afterAll(() => p.close());
+
+function target(n: number): FillTarget {
+  const found = p.targets[n];
+  if (!found) throw new Error(`no target ${n}`);
+  return found;
+}
+async function session(settings = ''): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: p.url, application_name: 'app' });
+  client.on('error', () => undefined);
+  await client.connect();
+  if (settings) await client.query(settings);
+  sessions.push(client);
+  return client;
+}
+const pidOf = async (client: pg.Client): Promise<number> =>
+  (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid ?? 0;
+const waiting = async (where: string, values: unknown[] = []): Promise<boolean> =>
+  (
+    await p.admin.query(
+      `select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and ${where}`,
+      values,
+    )
+  ).rowCount !== 0;
+const hint = (id: number) => ({ key: [String(id)], xid: '3', partition: 0 });
+const nulls = async (table: string): Promise<number> =>
+  (await p.admin.query<{ n: number }>(`select count(*)::int as n from ${table} where org is null`)).rows[0]?.n ?? -1;
+
+describe('one budget for all partitions of a statement', () => {
+  /** Three readers, one per partition; each lets go 600 ms after the one before. Nothing waits longer than a second for any single one. */
+  async function staggered(work: () => Promise<unknown>): Promise<number> {
+    const readers = await Promise.all([1, 2, 3].map(() => session()));
+    for (const [i, reader] of readers.entries()) await reader.query(`begin; select from act_${i + 1}`);
+    const began = performance.now();
+    const letGo = readers.map(
+      (reader, i) =>
+        new Promise<void>((resolve, reject) =>
+          setTimeout(() => reader.query('commit').then(() => resolve(), reject), 600 * (i + 1)),
+        ),
+    );
+    const ended = work().finally(() => (took = performance.now() - began));
+    let took = 0;
+    await ended.catch(() => undefined);
+    await Promise.all(letGo);
+    await ended;
+    return took;
+  }
+  const constraint = (name: string): string => `alter table public.act add constraint ${name} check (id >= 0) not valid`;
+
+  it('the trap is real: with lock_timeout alone an ALTER of three partitions makes the application wait past it', async () => {
+    const naive = await session('set lock_timeout = 1000');
+    const took = await staggered(() => naive.query(constraint('naive')));
+    console.log(`naive ALTER over three partitions at lock_timeout 1000 ms: ${Math.round(took)} ms`);
+    expect(took).toBeGreaterThan(1_500);
+    await naive.query('alter table act drop constraint naive');
+  });
+
+  it('ours gives up within its budget, names who was in the way, and leaves nothing', async () => {
+    const step: DdlStep = {
+      migrationId: p.plan.migration,
+      targetNo: 0,
+      name: 'guard',
+      table: target(0).derivation.table.ident,
+      lock: [target(0).derivation.table.ident],
+      lockMode: 'ACCESS EXCLUSIVE',
+      relids: [target(0).derivation.table.relid],
+      statements: [constraint('ours')],
+    };
+    let refused: unknown;
+    const took = await staggered(() =>
+      attemptDdl(p.database, step, { lockBudgetMs: 1_000, lockAttempts: 1 }).catch(
+        (error: unknown) => (refused = error),
+      ),
+    );
+    console.log(`our ALTER over three partitions, budget 1000 ms: gave up after ${Math.round(took)} ms`);
+    expect(refused).toMatchObject({ code: 'HW5001', context: { reason: 'LockHeld' } });
+    expect(String(refused)).toMatch(/app/);
+    expect(took).toBeLessThan(1_700); // before the last reader let go
+    const constraints = async (): Promise<unknown[]> =>
+      (await p.admin.query(`select conrelid::regclass::text as t from pg_constraint where conname = 'ours' order by 1`))
+        .rows;
+    expect(await constraints()).toEqual([]);
+    expect(await attemptDdl(p.database, step, { lockBudgetMs: 1_000, lockAttempts: 3 })).toMatchObject({});
+    expect(await constraints()).toEqual([{ t: 'act' }, { t: 'act_1' }, { t: 'act_2' }, { t: 'act_3' }]);
+    await p.admin.query('alter table act drop constraint ours');
+  });
+});
+
+describe('rows held by the application', () => {
+  it('the trap is real: six rows let go one after the other cost a fill six waits', async () => {
+    await p.admin.query('insert into flat (id, grp) select g, 1 from generate_series(1, 6) g');
+    const holders = await Promise.all([1, 2, 3, 4, 5, 6].map(() => session()));
+    for (const [i, holder] of holders.entries())
+      await holder.query(`begin; update flat set title = 'x' where id = ${i + 1}`);
+    const naive = await session('set lock_timeout = 2000');
+    const pid = await pidOf(naive);
+    let waits = 0;
+    const filling = naive.query(`update flat set org = 'o1' where org is null`);
+    for (const holder of holders) {
+      await waitFor('the fill to wait', () => waiting('pid = $1', [pid]));
+      waits += 1;
+      await holder.query('commit');
+    }
+    await filling;
+    expect(waits).toBe(6);
+  });
+
+  it.each(['live batch', 'sweep chunk'])('a %s does not wait: it is done while they are still held', async (kind) => {
+    await p.admin.query('insert into flat (id, grp) select g, 1 from generate_series(1, 20) g');
+    const holder = await session();
+    await holder.query(`begin; update flat set title = 'held' where id <= 6`);
+    if (kind === 'live batch') {
+      const hints = Array.from({ length: 20 }, (_, i) => hint(i + 1));
+      const outcome = await fillBatch(p.database.fill, target(1), hints, budget);
+      if (outcome.kind !== 'judged') throw new Error(outcome.kind);
+      expect(outcome.verdicts.map(({ verdict }) => verdict)).toEqual([
+        ...Array<string>(6).fill('contended'),
+        ...Array<string>(14).fill('filled'),
+      ]);
+    } else {
+      expect(await chunk(100)).toMatchObject({ kind: 'written', filled: 14, done: true });
+    }
+    expect(await nulls('flat')).toBe(6);
+    await holder.query('commit');
+  });
+});
+
+async function chunk(rows: number) {
+  epoch += 1;
+  await createRanges(p.database.fill, target(1), { epoch, workers: 1, chunkRowsMax: 100 });
+  const lease = await leaseRange(p.database.fill, { migrationId: 'budget', epoch, owner: 'test', targetNos: [1] });
+  if (!lease) throw new Error('no range to sweep');
+  return fillChunk(p.database.fill, target(1), lease, { rows, budget, naming: 'ctid', sparse: false });
+}
+
+describe('from the first row lock to COMMIT', () => {
+  it('the trap is real: who holds rows and waits for a parent makes the application the victim of a deadlock', async () => {
+    await p.admin.query('insert into flat (id, grp) values (1, 1)');
+    // the timeouts are set so that the test need not wait a second; the order of the waits is what matters
+    const app = await session(`set deadlock_timeout = '50ms'`);
+    const naive = await session(`set deadlock_timeout = '20ms'`);
+    await app.query(`begin; update org set id = id where id = 'o1'; select from org where id = 'o1' for update`);
+    const filling = naive.query(`update flat set org = 'o1' where org is null`);
+    const pid = await pidOf(app);
+    await waitFor('the fill to have looked for a deadlock, in vain', async () =>
+      waiting(`l.waitstart < clock_timestamp() - interval '200 ms' and l.pid <> $1`, [pid]),
+    );
+    await expect(app.query(`update flat set title = 'x' where id = 1`)).rejects.toMatchObject({ code: '40P01' });
+    await app.query('rollback');
+    await filling;
+  });
+
+  it('ours lets go long before: the application gets its row and no error', async () => {
+    const app = await session();
+    let worst = 0;
+    for (let round = 1; round <= 5; round += 1) {
+      await p.admin.query('truncate flat; insert into flat (id, grp) values (1, 1), (2, 2)');
+      await app.query(`begin; select from org where id = 'o1' for update`);
+      // as the filler does: again and again, until the row is filled
+      let stop = false;
+      const filling = (async () => {
+        while (!stop) await fillBatch(p.database.fill, target(1), [hint(1), hint(2)], budget);
+      })();
+      await waitFor('the fill to wait for the parent', () => waiting(`a.application_name like 'highwater/%'`), {
+        everyMs: 1,
+      });
+      const began = performance.now();
+      await app.query(`update flat set title = 'mine' where id = 1`);
+      worst = Math.max(worst, performance.now() - began);
+      stop = true;
+      await app.query('commit');
+      await filling;
+    }
+    console.log(
+      `the application waited at most ${Math.round(worst)} ms for a row of a fill that waited for its parent`,
+    );
+    expect(worst).toBeLessThan(deadlockTimeoutMs / 2);
+  });
+
+  it.each(['live batch', 'sweep chunk'])(
+    'a %s whose rows are slow to write is cut off, not waited out',
+    async (kind) => {
+      await p.admin.query('insert into flat (id, grp) select g, 1 from generate_series(1, 40) g');
+      await p.admin.query('create trigger slow before update of org on flat for each row execute function slow()');
+      // one statement over the 40 rows would hold them for four seconds
+      const app = await session();
+      let [worst, probes, stop] = [0, 0, false];
+      const probing = (async () => {
+        while (!stop) {
+          const began = performance.now();
+          await app.query(`update flat set title = $1 where id = 1 + $1::int % 40`, [probes]);
+          worst = Math.max(worst, performance.now() - began);
+          probes += 1;
+        }
+      })();
+      if (kind === 'live batch')
+        for (let n = 0; n < 3; n += 1)
+          await fillBatch(
+            p.database.fill,
+            target(1),
+            Array.from({ length: 40 }, (_, i) => hint(i + 1)),
+            budget,
+          );
+      else for (let rows = 40; rows >= 5; rows = Math.floor(rows / 2)) await chunk(rows);
+      stop = true;
+      await probing;
+      console.log(
+        `${kind} with a trigger of 100 ms a row: the application waited at most ${Math.round(worst)} ms, ${probes} probes`,
+      );
+      expect(worst).toBeLessThan(deadlockTimeoutMs);
+      expect(await nulls('flat')).toBeLessThan(40);
+    },
+  );
+});
