@@ -11,3 +11,5 @@ export * from './filler/filler.js';
 export * from './sweeper/sweeper.js';
 export type { WorkerLog } from './sweeper/worker-log.js';
 export * from './engine.js';
+export type { PlannedStep } from './setup/describe-plan.js';
+export * from './setup/installation.js';

@@ -61,3 +61,4 @@ export * from './registry/ddl-steps.js';
 export * from './preflight/check.js';
 export * from './preflight/codes.js';
 export * from './preflight/preflight.js';
+export { fillRowsSupposed } from './fill/statements.js';

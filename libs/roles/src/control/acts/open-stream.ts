@@ -15,7 +15,7 @@ import { issue, type ControlContext } from '../context.js';
 import type { ProcessState } from '../process-state.js';
 
 /** Two targets on one table are one published table: two entries with different filters would stop decoding for good (0A000). */
-function publishedTables(targets: readonly FillTarget[]): PublishedTable[] {
+export function publishedTables(targets: readonly FillTarget[]): PublishedTable[] {
   const tables = new Map<number, PublishedTable & { targets: Ident[] }>();
   for (const { derivation } of targets) {
     const known = tables.get(derivation.table.relid);

@@ -1,0 +1,39 @@
+import { installSchema, openDatabase, printGrants, type Database } from '@highwater/target-db';
+import { inspect, type PreflightOutcome } from '../control/acts/preflight.js';
+import { resolvePlan } from '../control/resolve.js';
+import type { Settings } from '../settings.js';
+import { describePlan, type PlannedStep } from './describe-plan.js';
+
+// What is done directly on the database, without a service and before there is a migration.
+
+/** Installs or upgrades schema `highwater` as the ddl access and grants it to the others; does nothing when it is there. */
+export const initialise = (settings: Settings): Promise<{ version: number; applied: readonly number[] }> =>
+  withDatabase(settings, (database) => installSchema(database));
+
+/** The SQL an administrator runs once: roles under the prefix and, with a plan, exactly the privileges that it needs. Changes nothing. */
+export const grantsFor = (settings: Settings, rolePrefix: string, source?: string): Promise<string> =>
+  withDatabase(settings, async (database) => {
+    const derivations = source === undefined ? [] : (await resolvePlan(database.ddl, source)).derivations;
+    return printGrants(database.ddl, { derivations, rolePrefix });
+  });
+
+/** Resolves a plan against the catalog as it is now and tells what will be done. Throws PlanRejected; changes nothing. */
+export const lookAtPlan = (settings: Settings, source: string): Promise<readonly PlannedStep[]> =>
+  withDatabase(settings, async (database) => describePlan(await resolvePlan(database.ddl, source)));
+
+/** Every preflight check of a plan, without recording anything. Throws PlanRejected. */
+export const preflightPlan = (settings: Settings, source: string): Promise<PreflightOutcome> =>
+  withDatabase(settings, async (database) => {
+    const { plan, targets } = await resolvePlan(database.ddl, source);
+    const short = targets[0]?.short ?? '';
+    return inspect({ database, kafka: settings.kafka }, { plan, targets, short });
+  });
+
+async function withDatabase<T>(settings: Settings, work: (database: Database) => Promise<T>): Promise<T> {
+  const database = openDatabase(settings.database);
+  try {
+    return await work(database);
+  } finally {
+    await database.close();
+  }
+}
