@@ -24,7 +24,22 @@ export default tseslint.config(
   js.configs.recommended,
   ...tseslint.configs.strict,
   {
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly', clearTimeout: 'readonly', setInterval: 'readonly', clearInterval: 'readonly', Buffer: 'readonly', fetch: 'readonly', AbortController: 'readonly', AbortSignal: 'readonly', performance: 'readonly' } },
+    languageOptions: {
+      globals: {
+        process: 'readonly',
+        console: 'readonly',
+        URL: 'readonly',
+        setTimeout: 'readonly',
+        clearTimeout: 'readonly',
+        setInterval: 'readonly',
+        clearInterval: 'readonly',
+        Buffer: 'readonly',
+        fetch: 'readonly',
+        AbortController: 'readonly',
+        AbortSignal: 'readonly',
+        performance: 'readonly',
+      },
+    },
     rules: {
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/consistent-type-imports': 'error',
@@ -37,7 +52,13 @@ export default tseslint.config(
     files: pureLibs.map((lib) => `libs/${lib}/src/**/*.ts`),
     ignores: ['**/*.spec.ts'],
     rules: restrict(
-      [...impure, ...ioLibs.map((lib) => `@highwater/${lib}`), '@highwater/telemetry', '@highwater/roles', '@highwater/local-stack'],
+      [
+        ...impure,
+        ...ioLibs.map((lib) => `@highwater/${lib}`),
+        '@highwater/telemetry',
+        '@highwater/roles',
+        '@highwater/local-stack',
+      ],
       'a pure lib decides on data it is given: no framework, driver, node:* or I/O lib',
     ),
   },

@@ -8,7 +8,9 @@ import { join } from 'node:path';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const major = Number(process.versions.node.split('.')[0]);
 if (major < 20) {
-  console.error(`highwater needs Node 20 or newer; this is ${process.version}. Install a newer Node and run the command again.`);
+  console.error(
+    `highwater needs Node 20 or newer; this is ${process.version}. Install a newer Node and run the command again.`,
+  );
   process.exit(1);
 }
 
@@ -20,11 +22,26 @@ const run = (command, args, why) => {
   process.exit(done.status ?? 1);
 };
 
-const lockHash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+const lockHash = createHash('sha256')
+  .update(readFileSync(join(root, 'package-lock.json')))
+  .digest('hex');
 const stamp = join(root, 'node_modules', '.highwater-installed');
-const installed = existsSync(stamp) && readFileSync(stamp, 'utf8') === lockHash;
-if (!installed) {
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'installing dependencies (npm ci)');
+/** Packages that somebody installed by hand are as good as ours: never empty a node_modules that other processes may be running from. */
+function sameAsLocked() {
+  const hidden = join(root, 'node_modules', '.package-lock.json');
+  if (!existsSync(hidden)) return false;
+  const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
+  const found = JSON.parse(readFileSync(hidden, 'utf8')).packages;
+  return Object.entries(wanted).every(
+    ([place, entry]) =>
+      !place.includes('node_modules/') || entry.optional || entry.link || found[place]?.version === entry.version,
+  );
+}
+
+const stamped = existsSync(stamp) && readFileSync(stamp, 'utf8') === lockHash;
+if (!stamped) {
+  if (!sameAsLocked())
+    run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'installing dependencies (npm ci)');
   mkdirSync(join(root, 'node_modules'), { recursive: true });
   writeFileSync(stamp, lockHash);
 }

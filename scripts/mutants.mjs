@@ -47,7 +47,10 @@ function linkStack(copy) {
 
 function copyProject() {
   const copy = mkdtempSync(join(tmpdir(), 'highwater-mutant-'));
-  const listed = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8' });
+  const listed = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
   for (const file of listed.stdout.split('\n').filter((name) => name && existsSync(join(root, name)))) {
     mkdirSync(dirname(join(copy, file)), { recursive: true });
     cpSync(join(root, file), join(copy, file));
@@ -62,29 +65,68 @@ function run(name) {
   const text = readFileSync(join(folder, name), 'utf8');
   const test = header(text, 'test');
   const what = header(text, 'takes out');
-  if (!test || !what) return { name, what: what ?? '?', verdict: 'BROKEN', why: 'the patch lacks its "# test:" or "# takes out:" line' };
+  if (!test || !what)
+    return { name, what: what ?? '?', verdict: 'BROKEN', why: 'the patch lacks its "# test:" or "# takes out:" line' };
   const copy = copyProject();
   try {
     if (header(text, 'build') !== 'yes') linkStack(copy);
-    const applied = spawnSync('git', ['apply', '--recount', '--unidiff-zero', join(folder, name)], { cwd: copy, encoding: 'utf8', env: { ...process.env, GIT_DIR: join(copy, '.nogit'), GIT_CEILING_DIRECTORIES: dirname(copy) } });
-    if (applied.status !== 0) return { name, what, verdict: 'BROKEN', why: `the patch does not apply: ${applied.stderr.trim().split('\n')[0]}` };
+    const applied = spawnSync('git', ['apply', '--recount', '--unidiff-zero', join(folder, name)], {
+      cwd: copy,
+      encoding: 'utf8',
+      env: { ...process.env, GIT_DIR: join(copy, '.nogit'), GIT_CEILING_DIRECTORIES: dirname(copy) },
+    });
+    if (applied.status !== 0)
+      return {
+        name,
+        what,
+        verdict: 'BROKEN',
+        why: `the patch does not apply: ${applied.stderr.trim().split('\n')[0]}`,
+      };
     if (header(text, 'build') === 'yes') {
-      const built = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b'], { cwd: copy, encoding: 'utf8' });
-      if (built.status !== 0) return { name, what, verdict: 'BROKEN', why: `it does not compile: ${built.stdout.trim().split('\n')[0]}` };
+      const built = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b'], {
+        cwd: copy,
+        encoding: 'utf8',
+      });
+      if (built.status !== 0)
+        return { name, what, verdict: 'BROKEN', why: `it does not compile: ${built.stdout.trim().split('\n')[0]}` };
     }
     const [file, ...rest] = test.split(/\s+-t\s+/);
-    const args = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', file, ...(rest.length > 0 ? ['-t', rest.join(' ')] : []), '--reporter=json'];
-    const tested = spawnSync(process.execPath, args, { cwd: copy, encoding: 'utf8', timeout: 600_000, maxBuffer: 64 << 20 });
+    const args = [
+      join(root, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      file,
+      ...(rest.length > 0 ? ['-t', rest.join(' ')] : []),
+      '--reporter=json',
+    ];
+    const tested = spawnSync(process.execPath, args, {
+      cwd: copy,
+      encoding: 'utf8',
+      timeout: 600_000,
+      maxBuffer: 64 << 20,
+    });
     let report;
     try {
       report = JSON.parse(tested.stdout.slice(tested.stdout.indexOf('{"')));
     } catch {
-      return { name, what, verdict: 'BROKEN', why: `the runner printed no report: ${tested.stderr.trim().split('\n').at(-1) ?? ''}` };
+      return {
+        name,
+        what,
+        verdict: 'BROKEN',
+        why: `the runner printed no report: ${tested.stderr.trim().split('\n').at(-1) ?? ''}`,
+      };
     }
     if (report.numTotalTests === 0) return { name, what, verdict: 'BROKEN', why: 'no test ran' };
-    if (report.numFailedTests === 0) return { name, what, verdict: 'SURVIVED', why: `${report.numPassedTests} tests stayed green` };
-    const failed = report.testResults.flatMap((result) => result.assertionResults).find((one) => one.status === 'failed');
-    return { name, what, verdict: 'killed', why: `${failed.title}: ${(failed.failureMessages[0] ?? '').split('\n')[0]}`.slice(0, 200) };
+    if (report.numFailedTests === 0)
+      return { name, what, verdict: 'SURVIVED', why: `${report.numPassedTests} tests stayed green` };
+    const failed = report.testResults
+      .flatMap((result) => result.assertionResults)
+      .find((one) => one.status === 'failed');
+    return {
+      name,
+      what,
+      verdict: 'killed',
+      why: `${failed.title}: ${(failed.failureMessages[0] ?? '').split('\n')[0]}`.slice(0, 200),
+    };
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }

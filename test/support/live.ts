@@ -1,3 +1,4 @@
+import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import type { BrokenStream, StreamInfo } from '@highwater/change-stream';
 import type { Ident } from '@highwater/derivation';
 import { migrationId } from '@highwater/kernel';
@@ -95,4 +96,14 @@ export async function liveFill(p: Prepared): Promise<Live> {
       );
     },
   };
+}
+
+/** Kafka goes on answering, and stores no batch above this size. */
+export async function takeAtMost({ kafka, stream }: Live, bytes: number): Promise<void> {
+  const admin = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  const configEntries = [{ name: 'max.message.bytes', value: String(bytes) }];
+  const resources = [{ type: ConfigResourceTypes.TOPIC, name: stream.topic, configEntries }];
+  await admin.alterConfigs({ validateOnly: false, resources });
+  await admin.disconnect();
 }

@@ -122,24 +122,29 @@ describe('trap 3: a check that is left alone', () => {
     expect((await admin.query(otherColumn)).rowCount).toBe(1);
   });
 
-  it('takes over from a client that died while the server still had its message before it', async () => {
+  it('takes over from a client that is lost while the server still has its message before it', async () => {
     const { target, wire: line, database } = await start();
     const { admin } = prepared;
     await admin.query(fillAll);
     const writer = await client();
     await writer.query(`begin; update "Activity" set title = 'held' where id = 1`);
-    line.cutAfter('add constraint hw_');
-    await expect(guardTable(database, target, budget)).rejects.toMatchObject({ code: 'HW5002', retry: 'reconcile' });
-    // the next controller finds no check, and queues behind the message of the dead one
+    const queued = (count: number): Promise<boolean> =>
+      waitFor(`${count} guards to queue behind the writer`, async () => {
+        const { rowCount } = await admin.query(
+          `select from pg_locks where not granted and mode = 'AccessExclusiveLock' and relation = '"Activity"'::regclass`,
+        );
+        return rowCount === count;
+      });
+    line.freezeAfter('add constraint hw_');
+    const lost = guardTable(database, target, budget).catch((error: unknown) => error);
+    await queued(1);
+    // the next controller finds no check, and queues behind the message of the lost one
     const next = guardTable(prepared.database, target, budget);
-    await waitFor(
-      'the next attempt to queue',
-      async () =>
-        ((await admin.query(`select from pg_locks where not granted and mode = 'AccessExclusiveLock'`)).rowCount ?? 0) >
-        0,
-    );
+    await queued(2);
     await writer.query('commit');
     expect(await next).toMatchObject({ outcome: 'guarded' });
+    await line.close();
+    expect(await lost).toMatchObject({ code: 'HW5002', retry: 'reconcile' });
     expect((await admin.query(oracle)).rows).toEqual([{ checks: 1, nulls: 0, notNull: false }]);
   });
 });

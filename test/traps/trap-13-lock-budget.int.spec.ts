@@ -101,7 +101,8 @@ describe('one budget for all partitions of a statement', () => {
     await ended;
     return took;
   }
-  const constraint = (name: string): string => `alter table public.act add constraint ${name} check (id >= 0) not valid`;
+  const constraint = (name: string): string =>
+    `alter table public.act add constraint ${name} check (id >= 0) not valid`;
 
   it('the trap is real: with lock_timeout alone an ALTER of three partitions makes the application wait past it', async () => {
     const naive = await session('set lock_timeout = 1000');

@@ -1,1 +1,24 @@
-export {};
+import { runCli } from './cli.js';
+import { exitCodes } from './exit-codes.js';
+
+// The first signal lets what is under way end or roll back; the second ends the process at once.
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (interrupted.signal.aborted) process.exit(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated);
+    interrupted.abort(signal);
+  });
+}
+// a reader that went away (`highwater events | head`) is no failure
+process.stdout.on('error', () => process.exit(exitCodes.ok));
+
+process.exitCode = await runCli(
+  process.argv.slice(2),
+  {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+    interactive: process.stdout.isTTY === true,
+  },
+  process.env,
+  interrupted.signal,
+);

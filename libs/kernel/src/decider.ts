@@ -4,7 +4,10 @@ export interface Refusal<Reason extends string = string> {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-export const refuse = <Reason extends string>(refused: Reason, detail: Readonly<Record<string, unknown>> = {}): Refusal<Reason> => ({
+export const refuse = <Reason extends string>(
+  refused: Reason,
+  detail: Readonly<Record<string, unknown>> = {},
+): Refusal<Reason> => ({
   refused,
   detail,
 });

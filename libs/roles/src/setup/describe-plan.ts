@@ -35,7 +35,13 @@ export function describePlan({ plan, targets, catalog }: ResolvedPlan): readonly
       if (entry) steps.push(...[make(target, entry)].flat());
     }
   };
-  const step = (name: string, target: FillTarget, lock: string, effect: string, sql: readonly string[]): PlannedStep => ({
+  const step = (
+    name: string,
+    target: FillTarget,
+    lock: string,
+    effect: string,
+    sql: readonly string[],
+  ): PlannedStep => ({
     step: name,
     table: target.derivation.table.ident,
     lock,
@@ -57,7 +63,10 @@ export function describePlan({ plan, targets, catalog }: ResolvedPlan): readonly
       table: null,
       lock: 'SHARE UPDATE EXCLUSIVE',
       effect: 'writers go on; the slot waits for every transaction open in the cluster',
-      sql: [publicationStatement(name, publishedTables(targets)), `select pg_create_logical_replication_slot('${name}', 'pgoutput')`],
+      sql: [
+        publicationStatement(name, publishedTables(targets)),
+        `select pg_create_logical_replication_slot('${name}', 'pgoutput')`,
+      ],
     });
   }
   each((target) =>

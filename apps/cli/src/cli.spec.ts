@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCli } from './cli.js';
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'highwater-cli-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function highwater(...args: string[]) {
+  let [out, err] = ['', ''];
+  const terminal = {
+    out: (text: string) => void (out += text),
+    err: (text: string) => void (err += text),
+    interactive: false,
+  };
+  const code = await runCli(args, terminal, {}, new AbortController().signal);
+  return { code, out, err };
+}
+
+function planFile(text: string): string {
+  const path = join(folder, 'plan.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+const plan = `highwater: 1
+migration: spec
+tables:
+  - table: Group
+    target: { column: workspaceId, type: text }
+    rule: { column: orgId }
+stream: none
+`;
+
+describe('highwater', () => {
+  it('lists the verbs that there are', async () => {
+    const { code, out } = await highwater('--help');
+    expect(code).toBe(0);
+    for (const verb of 'init plan preflight run start status watch pause resume readiness cutover finish events version'.split(
+      ' ',
+    ))
+      expect(out).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
+  });
+
+  it.each([
+    ['an unknown verb', ['strat']],
+    ['an unknown option', ['status', '--nope']],
+    ['another form of output', ['status', '-o', 'xml']],
+    ['a cutover without a reason', ['cutover', 'm']],
+    ['no verb', []],
+    ['a plan file that is not there', ['plan', '/nowhere/plan.yaml']],
+    ['settings that are missing', ['init']],
+  ])('%s is bad usage', async (_what, args) => {
+    const { code, err } = await highwater(...args);
+    expect(code).toBe(64);
+    expect(err).not.toBe('');
+  });
+
+  it('judges a plan without a database', async () => {
+    const { code, out } = await highwater('plan', planFile(plan), '-o', 'json');
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ migration: 'spec', warnings: [], steps: null });
+  });
+
+  it('shows where a plan is wrong, under the name of the file', async () => {
+    const path = planFile(plan.replace('rule:', 'rul:'));
+    const { code, err } = await highwater('plan', path);
+    expect(code).toBe(3);
+    expect(err).toContain(`${path}:6:5: error[HW1002]`);
+    expect(err).toContain('^');
+    expect(err).toContain('docs: docs/errors.md#hw1002');
+    const asJson = await highwater('plan', path, '-o', 'json');
+    expect(JSON.parse(asJson.err)).toMatchObject({ error: { code: 'HW1002', issues: [{ line: 6, column: 5 }] } });
+  });
+
+  it('names the address that nobody answers at, and the way without a service', async () => {
+    const { code, err } = await highwater('status', '--server', 'http://127.0.0.1:1');
+    expect(code).toBe(5);
+    expect(err).toContain('http://127.0.0.1:1');
+    expect(err).toContain('highwater run plan.yaml');
+  });
+});
