@@ -15,6 +15,7 @@ export default defineConfig({
         ssr,
         test: {
           name: 'unit',
+          sequence: { groupOrder: 0 },
           include: ['libs/*/src/**/*.spec.ts', 'apps/*/src/**/*.spec.ts', 'test/architecture.spec.ts'],
           environment: 'node',
         },
@@ -24,6 +25,7 @@ export default defineConfig({
         ssr,
         test: {
           name: 'integration',
+          sequence: { groupOrder: 1 },
           include: ['test/**/*.int.spec.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
@@ -36,6 +38,7 @@ export default defineConfig({
         ssr,
         test: {
           name: 'fault',
+          sequence: { groupOrder: 2 },
           include: ['test/**/*.fault.spec.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
@@ -48,6 +51,7 @@ export default defineConfig({
         ssr,
         test: {
           name: 'e2e',
+          sequence: { groupOrder: 3 },
           include: ['test/**/*.e2e.spec.ts'],
           testTimeout: 600_000,
           hookTimeout: 120_000,
