@@ -90,6 +90,7 @@ function program(session: Session, outcome: { code: ExitCode }): Command {
   )
     .option('--cutover', 'enforce as soon as it is ready')
     .option('--finish', 'then take down what is ours')
+    .option('--bridge-unused', 'nobody needs the bridge; --finish needs it with stream: none')
     .option('--yes', 'do not ask');
   remote(
     'start [migration]',

@@ -20,6 +20,7 @@ import { readinessTable } from '../status-block.js';
 export interface RunOptions {
   readonly cutover?: boolean;
   readonly finish?: boolean;
+  readonly bridgeUnused?: boolean;
   readonly yes?: boolean;
 }
 
@@ -64,7 +65,7 @@ class Job {
     this.reporter = new Reporter(session);
   }
 
-  async work({ cutover, finish }: RunOptions): Promise<void> {
+  async work({ cutover, finish, bridgeUnused }: RunOptions): Promise<void> {
     const { control } = this.engine;
     await this.done(await control.plan(this.source, this.by));
     const { phase } = (await control.list()).find((one) => one.id === this.id) ?? {};
@@ -83,7 +84,7 @@ class Job {
       this.session.say('enforced', `migration "${this.id}" is enforced`);
     }
     if (finish !== true) return;
-    await this.done(await control.finish(this.id, {}, this.by));
+    await this.done(await control.finish(this.id, bridgeUnused === true ? { bridgeUnused } : {}, this.by));
     this.session.say('finished', `migration "${this.id}" is finished`);
   }
 
