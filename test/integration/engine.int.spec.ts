@@ -3,6 +3,7 @@ import pg from 'pg';
 import { createLogger } from '@highwater/telemetry';
 import { createEngine, type Engine, type Operation, type Settings } from '@highwater/roles';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
+import { hasReached } from '../support/phases.js';
 import { brokers, unique, usePostgres, waitFor } from '../support/stack.js';
 
 const cluster = usePostgres();
@@ -15,19 +16,6 @@ afterAll(async () => {
 });
 
 const by = { actor: { name: 'test', method: 'os' as const } };
-const phases = [
-  'planned',
-  'preflighted',
-  'expanded',
-  'streaming',
-  'sweeping',
-  'swept',
-  'bridged',
-  'cutting-over',
-  'enforced',
-  'finished',
-];
-
 async function settingsFor(prepared: Prepared, withKafka: boolean): Promise<Settings> {
   return {
     database: prepared.database.settings,
@@ -86,7 +74,7 @@ describe('the whole job in one process', () => {
     const old = new pg.Client({ connectionString: url, application_name: 'old-app' });
     await old.connect();
     const reached = async (phase: string): Promise<true | undefined> =>
-      phases.indexOf((await engine.control.get(id)).phase) >= phases.indexOf(phase) ? true : undefined;
+      hasReached((await engine.control.get(id)).phase, phase) ? true : undefined;
     let inserted = 0;
     const insertUntil = async (phase: string): Promise<void> => {
       await waitFor(

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { ask } from './service-process.js';
+import { hasReached } from './phases.js';
 import { waitFor } from './stack.js';
 
 const main = fileURLToPath(new URL('../../apps/service/dist/main.js', import.meta.url));
@@ -95,29 +96,12 @@ export async function request(
   );
 }
 
-const phases = [
-  'planned',
-  'preflighted',
-  'expanded',
-  'streaming',
-  'sweeping',
-  'swept',
-  'bridged',
-  'cutting-over',
-  'enforced',
-  'finished',
-];
-
 export async function untilPhase(url: string, id: string, phase: string): Promise<void> {
   const view = async () => (await ask(url, `/migrations/${id}`))?.body ?? {};
-  await waitFor(
-    `phase ${phase}`,
-    async () => phases.indexOf(String((await view())['phase'])) >= phases.indexOf(phase),
-    {
-      timeoutMs: 30_000,
-      describe: view,
-    },
-  );
+  await waitFor(`phase ${phase}`, async () => hasReached(String((await view())['phase']), phase), {
+    timeoutMs: 30_000,
+    describe: view,
+  });
 }
 
 /** Waits until every condition is True and answers the generation. */

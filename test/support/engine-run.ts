@@ -2,22 +2,10 @@ import pg from 'pg';
 import { createLogger } from '@highwater/telemetry';
 import { createEngine, type Engine, type Operation, type Settings } from '@highwater/roles';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from './least-privilege.js';
+import { hasReached } from './phases.js';
 import { brokers, unique, waitFor } from './stack.js';
 
 const by = { actor: { name: 'test', method: 'os' as const } };
-const phases = [
-  'planned',
-  'preflighted',
-  'expanded',
-  'streaming',
-  'sweeping',
-  'swept',
-  'bridged',
-  'cutting-over',
-  'enforced',
-  'finished',
-];
-
 /** The demo's plan with a window of one second, under a name of its own; without Kafka unless `stream` is asked for. */
 export const quickPlan = (name: string, options: { stream?: boolean; mode?: 'bridge' | 'strict' } = {}): string =>
   workspacePlan
@@ -91,7 +79,7 @@ export async function startRun(
         `phase ${phase}`,
         async () => {
           await meanwhile?.();
-          return phases.indexOf((await engine.control.get(id)).phase) >= phases.indexOf(phase);
+          return hasReached((await engine.control.get(id)).phase, phase);
         },
         { timeoutMs: 60_000, everyMs: 50, describe: async () => (await engine.control.get(id)).reason },
       );
