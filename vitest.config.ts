@@ -4,7 +4,10 @@ const conditions = ['highwater-source'];
 const resolve = { conditions };
 const ssr = { resolve: { conditions } };
 
-/** One cluster per test worker (an open transaction anywhere in a cluster blocks slot creation there), so few workers. */
+/**
+ * One cluster per test worker (an open transaction anywhere in a cluster blocks slot creation there), so few workers.
+ * `npm test` leaves out the projects whose names end in `-long`.
+ */
 export default defineConfig({
   resolve,
   ssr,
@@ -16,7 +19,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           sequence: { groupOrder: 0 },
-          include: ['libs/*/src/**/*.spec.ts', 'apps/*/src/**/*.spec.ts', 'test/architecture.spec.ts'],
+          include: ['libs/*/src/**/*.spec.ts', 'apps/*/src/**/*.spec.ts', 'test/architecture.spec.ts', 'test/chaos/checker/*.spec.ts'],
           environment: 'node',
         },
       },
@@ -39,10 +42,36 @@ export default defineConfig({
         test: {
           name: 'fault',
           sequence: { groupOrder: 2 },
-          include: ['test/**/*.fault.spec.ts'],
+          include: ['test/fault/*.fault.spec.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
+          globalSetup: ['test/global-setup.ts'],
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'fault-long',
+          sequence: { groupOrder: 4 },
+          include: ['test/fault/long/*.fault.spec.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+          globalSetup: ['test/global-setup.ts'],
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'chaos-long',
+          sequence: { groupOrder: 5 },
+          include: ['test/chaos/**/*.chaos.spec.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
           globalSetup: ['test/global-setup.ts'],
         },
       },
