@@ -1,3 +1,4 @@
+import { withMembers } from '../catalog/members.js';
 import type { Access } from '../session/database.js';
 
 /** A session or prepared transaction that holds, or waits for, a lock on a table. Never carries query text: literals are row data. */
@@ -19,12 +20,6 @@ export interface LockBlocker {
   readonly granted: boolean;
 }
 
-/** The tables `$1` and their partitions. pg_partition_tree() would lock them, and so wait behind the very lock that is asked about. */
-const withMembers = `with recursive member as (
-       select w.relid from unnest($1::oid[]) as w (relid)
-       union select i.inhrelid from member as m join pg_inherits as i on i.inhparent = m.relid
-     )`;
-
 /**
  * Who holds or waits for locks on the tables, their partitions included, strongest first. Our own sessions are left out, they are
  * ours to bound. `minimumAgeMs` hides the short transactions of ordinary work.
@@ -36,7 +31,7 @@ export async function readBlockers(
 ): Promise<LockBlocker[]> {
   return state.query<LockBlocker & Record<string, unknown>>(
     'reading lock holders',
-    `${withMembers}
+    `${withMembers('$1::oid[]')}
      select l.pid, coalesce(a.application_name, '') as "applicationName", coalesce(a.usename::text, p.owner::text, '') as "userName",
             case when p.gid is not null then 'prepared'
                  when a.backend_type = 'autovacuum worker' then 'autovacuum' else 'session' end as kind,
@@ -45,7 +40,7 @@ export async function readBlockers(
             (extract(epoch from clock_timestamp() - coalesce(p.prepared, a.xact_start)) * 1000)::float8 as "ageMs", a.state,
             format('%I.%I', n.nspname, c.relname) as "table", l.mode, l.granted
        from pg_locks l
-       join member on member.relid = l.relation
+       join (select distinct relid from member) as member on member.relid = l.relation
        join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
        left join pg_stat_activity a on a.pid = l.pid
        /* a prepared transaction keeps the virtual id its session had; its own xid is a lock it holds */
@@ -67,7 +62,7 @@ export async function readBlockers(
 export async function maintenanceRunning(state: Access, relids: readonly number[]): Promise<boolean> {
   const rows = await state.query<{ running: boolean }>(
     'looking for maintenance on a table',
-    `${withMembers}
+    `${withMembers('$1::oid[]')}
      select exists (
        select from member as m join pg_locks l on l.locktype = 'relation' and l.relation = m.relid and l.granted and l.mode = 'ShareUpdateExclusiveLock'
           and l.database = (select oid from pg_database where datname = current_database())) as running`,

@@ -1,3 +1,4 @@
+import { withMembers } from '../catalog/members.js';
 import type { Access } from '../session/database.js';
 import type { FillTarget } from '../target.js';
 import { bridgeFunctionName, bridgeName } from '../ddl/names.js';
@@ -19,9 +20,7 @@ export interface BridgeFacts {
 export async function readBridgeFacts(access: Access, target: FillTarget): Promise<BridgeFacts> {
   const rows = await access.query<BridgeFacts & Record<string, unknown>>(
     'reading the bridge',
-    `with member as (
-       select $1::oid as relid union select p.relid from pg_partition_tree($1::oid) p
-     ), of_member as (
+    `${withMembers('array[$1::oid]')}, of_member as (
        select m.relid, t.oid, t.tgenabled,
               exists (select from pg_subscription_rel s where s.srrelid = m.relid) as subscribed
          from member m left join pg_trigger t on t.tgrelid = m.relid and t.tgname = $2 and not t.tgisinternal

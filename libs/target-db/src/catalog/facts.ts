@@ -1,4 +1,5 @@
 import type { Access } from '../session/database.js';
+import { leaves, withMembers } from './members.js';
 
 export interface TriggerFact {
   readonly relid: number;
@@ -17,14 +18,13 @@ export interface TriggerFact {
 export const readTriggers = (access: Access, relids: readonly number[]): Promise<TriggerFact[]> =>
   access.query<TriggerFact & Record<string, unknown>>(
     'reading triggers',
-    `select t.tgrelid::int8::float8 as relid, t.tgname as name, t.tgfoid::regproc::text as "functionName",
+    `${withMembers('$1::oid[]')}
+     select distinct t.tgrelid::int8::float8 as relid, t.tgname as name, t.tgfoid::regproc::text as "functionName",
             (t.tgtype & 2) <> 0 as before, (t.tgtype & 1) <> 0 as row, (t.tgtype & 4) <> 0 as insert, (t.tgtype & 16) <> 0 as update,
             t.tgenabled::text as enabled, obj_description(t.oid, 'pg_trigger') as comment
-       from unnest($1::oid[]) as w (relid)
-       cross join lateral (select w.relid union select p.relid from pg_partition_tree(w.relid) p) m
-       join pg_trigger t on t.tgrelid = m.relid
+       from member m join pg_trigger t on t.tgrelid = m.relid
       where not t.tgisinternal
-      order by t.tgrelid, t.tgname`,
+      order by 1, 2`,
     [relids],
   );
 
@@ -37,9 +37,9 @@ export interface Leaf {
 export const readPartitions = (access: Access, relid: number): Promise<Leaf[]> =>
   access.query<Leaf & Record<string, unknown>>(
     'reading partitions',
-    `select c.oid::int8::float8 as relid, format('%I.%I', n.nspname, c.relname) as ident
-       from (select $1::oid as relid where (select relkind from pg_class where oid = $1) = 'r'
-             union select relid from pg_partition_tree($1) where isleaf) t
+    `${withMembers('array[$1::oid]')}
+     select c.oid::int8::float8 as relid, format('%I.%I', n.nspname, c.relname) as ident
+       from ${leaves} t
        join pg_class c on c.oid = t.relid join pg_namespace n on n.oid = c.relnamespace
       where c.relkind = 'r'
       order by c.oid`,
@@ -58,11 +58,11 @@ export interface RelationSize {
 export async function relationSizes(access: Access, relids: readonly number[]): Promise<RelationSize[]> {
   const rows = await access.query<{ relid: number; rows: number; bytes: string; heap: string }>(
     'reading table sizes',
-    `select w.relid::int8::float8 as relid, coalesce(sum(greatest(c.reltuples, 0)), 0)::float8 as rows,
+    `${withMembers('$1::oid[]')}
+     select m.root::int8::float8 as relid, coalesce(sum(greatest(c.reltuples, 0)), 0)::float8 as rows,
             coalesce(sum(pg_total_relation_size(c.oid)), 0)::text as bytes, coalesce(sum(pg_relation_size(c.oid)), 0)::text as heap
-       from unnest($1::oid[]) as w (relid)
-       cross join lateral (select w.relid as m union select p.relid from pg_partition_tree(w.relid) p) m
-       join pg_class c on c.oid = m.m and c.relkind = 'r'
+       from member m
+       join pg_class c on c.oid = m.relid and c.relkind = 'r'
       group by 1`,
     [relids],
   );

@@ -1,3 +1,4 @@
+import { leaves, withMembers } from '../catalog/members.js';
 import type { Access } from '../session/database.js';
 import type { FillTarget } from '../target.js';
 import { checkName, guardComment, nullIndexName } from '../ddl/names.js';
@@ -24,15 +25,15 @@ export async function catalogFacts(access: Access, target: FillTarget): Promise<
     Omit<TargetFacts, 'checkIsOurs' | 'bridgeInstalled'> & { comment: string | null } & Record<string, unknown>
   >(
     'reading the facts of a target',
-    `select a.attnum is not null as "columnExists",
+    `${withMembers('array[$1::oid]')}
+     select a.attnum is not null as "columnExists",
             /* contype n exists from 18 on; before it, attnotnull alone says it all */
             coalesce(a.attnotnull and not exists (select from pg_constraint n where n.conrelid = $1::oid and n.contype = 'n'
               and n.conkey = array[a.attnum] and not n.convalidated), false) as "notNull",
             c.oid is not null as "checkExists", coalesce(c.convalidated, false) as "checkValidated", obj_description(c.oid, 'pg_constraint') as comment,
             (select coalesce(bool_and(exists (select from pg_class x join pg_index i on i.indexrelid = x.oid
                 where i.indrelid = leaf.relid and i.indisvalid and x.relname = $4::text || leaf.relid || $5::text)), false)
-               from (select $1::oid as relid where (select relkind from pg_class where oid = $1::oid) = 'r'
-                     union select p.relid from pg_partition_tree($1::oid) p where p.isleaf) leaf) as "nullIndexValid"
+               from ${leaves} as leaf) as "nullIndexValid"
        from (select 1) one
        left join pg_attribute a on a.attrelid = $1::oid and a.attname = $2 and a.attnum > 0 and not a.attisdropped
        left join pg_constraint c on c.conrelid = $1::oid and c.conname = $3`,

@@ -1,5 +1,6 @@
 import type { CompiledDerivation } from '@highwater/derivation';
 import type { Plan } from '@highwater/plan';
+import { withMembers } from '../catalog/members.js';
 import type { Database } from '../session/database.js';
 import type { Finding } from './check.js';
 
@@ -27,9 +28,7 @@ interface TableRow extends Record<string, unknown> {
 
 /* Triggers, publications and subscriptions may sit on a partition alone, so all members are asked. */
 const tableSql = `
-with member as (
-  select $1::oid as relid union select p.relid from pg_partition_tree($1::oid) p
-), target as (
+${withMembers('array[$1::oid]')}, target as (
   select a.attnum, a.attnotnull, a.atthasdef from pg_attribute a where a.attrelid = $1::oid and a.attname = $2 and not a.attisdropped
 ), member_target as (
   select a.attrelid, a.attnum from pg_attribute a join member m on m.relid = a.attrelid where a.attname = $2 and not a.attisdropped

@@ -1,4 +1,5 @@
 import { rangeCount, splitRanges, type SweepRange } from '@highwater/sweep';
+import { leaves, withMembers } from '../catalog/members.js';
 import type { Access } from '../session/database.js';
 import type { FillTarget } from '../target.js';
 import { keyLiteral } from '../fill/key-text.js';
@@ -44,8 +45,8 @@ export async function createRanges(
 async function samplePercent(fill: Access, target: FillTarget): Promise<number> {
   const [row] = await fill.query<{ pages: string }>(
     'reading the size of a table',
-    `select coalesce(sum(pg_relation_size(coalesce(p.relid, $1::oid::regclass))), 0) / current_setting('block_size')::int8 as pages
-       from (select 1) as one left join pg_partition_tree($1::oid::regclass) as p on p.isleaf`,
+    `${withMembers('array[$1::oid]')}
+     select coalesce(sum(pg_relation_size(leaf.relid)), 0) / current_setting('block_size')::int8 as pages from ${leaves} as leaf`,
     [target.derivation.table.relid],
   );
   const pages = Number(row?.pages ?? 0);

@@ -1,4 +1,5 @@
 import { nullIndexName } from '../ddl/names.js';
+import { leaves, withMembers } from '../catalog/members.js';
 import type { Access } from '../session/database.js';
 import type { FillTarget } from '../target.js';
 import type { RowNaming } from '../fill/statements.js';
@@ -13,9 +14,9 @@ export interface SweepFacts {
 export async function readSweepFacts(fill: Access, target: FillTarget): Promise<SweepFacts> {
   const [row] = await fill.query<{ ctid: boolean; indexed: boolean }>(
     'reading how a table can be swept',
-    `select c.relkind = 'r' and has_column_privilege(c.oid, 'ctid', 'select') as ctid,
-            not exists (select from unnest(case c.relkind when 'p' then array(select relid::oid from pg_partition_tree(c.oid) where isleaf)
-                                                          else array[c.oid] end) as leaf (relid)
+    `${withMembers('array[$1::oid]')}
+     select c.relkind = 'r' and has_column_privilege(c.oid, 'ctid', 'select') as ctid,
+            not exists (select from ${leaves} as leaf
                          where not exists (select from pg_index as i join pg_class as x on x.oid = i.indexrelid
                                             where i.indrelid = leaf.relid and i.indisvalid
                                               and x.relname = replace($2, '_0_', '_' || leaf.relid || '_'))) as indexed
