@@ -19,7 +19,12 @@ export default defineConfig({
         test: {
           name: 'unit',
           sequence: { groupOrder: 0 },
-          include: ['libs/*/src/**/*.spec.ts', 'apps/*/src/**/*.spec.ts', 'test/architecture.spec.ts', 'test/chaos/checker/*.spec.ts'],
+          include: [
+            'libs/*/src/**/*.spec.ts',
+            'apps/*/src/**/*.spec.ts',
+            'test/architecture.spec.ts',
+            'test/chaos/checker/*.spec.ts',
+          ],
           environment: 'node',
         },
       },
