@@ -1,18 +1,9 @@
 // The live path: how fast a backlog drains, and how long a row stays empty.
-import { Worker } from 'node:worker_threads';
 import { startKafka } from '@highwater/local-stack';
-import { ensureTopics, topicFacts, topicNames } from '@highwater/messaging';
 import { Filler, Relay, Sweeper } from '@highwater/roles';
-import {
-  createPublication,
-  createRanges,
-  createSlot,
-  dropSlot,
-  openRanges,
-  readFillProgress,
-  readSystemIdentifier,
-} from '@highwater/target-db';
-import { quantile } from './report.mjs';
+import { createRanges, dropSlot, openRanges, readFillProgress } from '@highwater/target-db';
+import { inserting, spread } from './inserting.mjs';
+import { openStream } from './stream.mjs';
 import { freshTable, logger, migrationOf, parents, until } from './tables.mjs';
 
 const rowsPerTransaction = 20;
@@ -29,43 +20,6 @@ export async function benchLive(bench, options) {
   } finally {
     await kafka.stop();
   }
-}
-
-async function openStream(bench, kafka, { id, short, targets }) {
-  const { database } = bench;
-  const name = `hw_${short}`;
-  const partitions = 4;
-  const topics = topicNames(kafka.topicPrefix, id);
-  await ensureTopics(kafka, [
-    { topic: topics.hints, partitions },
-    { topic: topics.deadLetter, partitions: 1 },
-  ]);
-  const [{ derivation }] = targets;
-  const publication = await createPublication(database.ddl, {
-    name,
-    migrationId: id,
-    planHash: 'bench',
-    tables: [
-      {
-        ident: derivation.table.ident,
-        key: derivation.key.map((key) => key.ident),
-        targets: [derivation.target.ident],
-      },
-    ],
-  });
-  await createSlot(database, { name });
-  return {
-    epoch: 1,
-    slot: name,
-    publication: name,
-    publicationOid: publication.oid,
-    publicationDefinition: publication.definition,
-    topic: topics.hints,
-    topicId: (await topicFacts(kafka, topics.hints)).topicId,
-    partitions,
-    deadLetterTopic: topics.deadLetter,
-    systemIdentifier: await readSystemIdentifier(database.state),
-  };
 }
 
 /** Relay and filler as the service runs them, in this process. */
@@ -145,7 +99,7 @@ async function benchLatency(bench, kafka, { rows, rate, seconds }) {
     );
   };
   await freshTable(bench, table, rows);
-  report({ what: 'the application alone', rate, ...(await inserting(bench, rate, seconds)) });
+  report({ what: 'the application alone', rate, ...(await inserting(bench, { table, rate, seconds })) });
 
   await freshTable(bench, table, rows);
   const migration = await migrationOf(bench, table, { sweepWorkers: 2 });
@@ -154,9 +108,8 @@ async function benchLatency(bench, kafka, { rows, rate, seconds }) {
   await relay.start();
   await filler.start();
   await until('the filler to join', () => filler.status().state === 'consuming', { describe: () => filler.status() });
-  await inserting(bench, rate, 2); // warm: connections, statements, JIT of this process
   const first = await lastId(bench);
-  const alone = await inserting(bench, rate, seconds);
+  const alone = await inserting(bench, { table, rate, seconds });
   await allFilled(bench, first, filler);
   report({ what: 'with relay and filler, sweep idle', rate, ...alone, filledMs: await filledMs(bench, first) });
 
@@ -179,7 +132,7 @@ async function benchLatency(bench, kafka, { rows, rate, seconds }) {
   const began = performance.now();
   await sweeper.start();
   const swept = async () => openRanges(await readFillProgress(bench.database.state, migration.id, 1)) === 0;
-  const beside = await inserting(bench, rate, seconds * 10, swept);
+  const beside = await inserting(bench, { table, rate, seconds: seconds * 10, warmSeconds: 0, enough: swept });
   await until('the sweep', swept, { describe: () => sweeper.status() });
   await allFilled(bench, from, filler);
   const { rowsFilled } = sweeper.status();
@@ -216,34 +169,4 @@ async function filledMs(bench, after) {
     [after],
   );
   return spread(rows.map((row) => row.ms));
-}
-
-const spread = (values) => ({
-  n: values.length,
-  p50: quantile(values, 0.5),
-  p99: quantile(values, 0.99),
-  max: quantile(values, 1),
-});
-
-/** Inserts at the rate until the time is over, or `enough` says so. */
-async function inserting(bench, rate, seconds, enough = () => false) {
-  const worker = new Worker(new URL('inserter.mjs', import.meta.url), {
-    workerData: { url: bench.url, rate, table, parents },
-  });
-  const messages = [];
-  let failed;
-  worker.on('message', (message) => messages.push(message));
-  worker.on('error', (error) => (failed = error));
-  const alive = () => {
-    if (failed) throw failed;
-  };
-  await until('the inserter', () => (alive(), messages.length > 0), { timeoutMs: 10_000 });
-  const began = performance.now();
-  await until('the inserts', async () => (alive(), performance.now() - began > seconds * 1000 || (await enough())), {
-    everyMs: 50,
-  });
-  worker.postMessage('stop');
-  await until('the inserter’s figures', () => (alive(), messages.length > 1), { timeoutMs: 30_000 });
-  const { took, seconds: ran } = messages[1];
-  return { inserts: took.length, perSecond: took.length / ran, insertMs: spread(took) };
 }

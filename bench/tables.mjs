@@ -66,7 +66,19 @@ export async function migrationOf(bench, table, limits = {}) {
   const { database } = bench;
   migrations += 1;
   const id = `bench-${migrations}`;
-  const source = JSON.stringify({
+  const short = createHash('sha256').update(id).digest('hex').slice(0, 8);
+  const migration = await compiledMigration(database, { id, short, source: planOf(id, table, { limits }) });
+  await database.state.query(
+    'recording the migration',
+    `insert into highwater.migration (id, short, plan_source, plan_hash) values ($1, $2, $3, 'bench')`,
+    [id, short, migration.source],
+  );
+  await openGate(database.state, { migrationId: id, short }, ['live', 'sweep']);
+  return migration;
+}
+
+export const planOf = (id, table, more = {}) =>
+  JSON.stringify({
     highwater: 1,
     migration: id,
     tables: [
@@ -77,27 +89,23 @@ export async function migrationOf(bench, table, limits = {}) {
       },
     ],
     cutover: { mode: 'bridge', start: 'manual', window: '10m' },
-    limits,
+    ...more,
   });
+
+/** The same in another process, from what was recorded. */
+export async function compiledMigration(database, { id, short, source }) {
   const parsed = parsePlan(source, (text) => createHash('sha256').update(text).digest('hex'));
   if ('issues' in parsed) throw new Error(parsed.issues.map((issue) => issue.message).join('; '));
   const { plan } = parsed.plan;
   const compiled = compilePlan(plan, await readCatalogForPlan(database.state, plan));
   if ('issues' in compiled) throw new Error(compiled.issues.map((issue) => issue.message).join('; '));
-  const short = createHash('sha256').update(id).digest('hex').slice(0, 8);
-  await database.state.query(
-    'recording the migration',
-    `insert into highwater.migration (id, short, plan_source, plan_hash) values ($1, $2, $3, 'bench')`,
-    [id, short, source],
-  );
-  await openGate(database.state, { migrationId: id, short }, ['live', 'sweep']);
   const targets = compiled.derivations.map((derivation, targetNo) => ({
     migrationId: id,
     short,
     targetNo,
     derivation,
   }));
-  return { id, short, plan, targets };
+  return { id, short, source, plan, targets };
 }
 
 export const logger = {
