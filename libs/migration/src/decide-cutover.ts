@@ -1,7 +1,7 @@
 import { refuse } from '@highwater/kernel';
 import type { CommandOf } from './commands.js';
 import type { Decision } from './decision.js';
-import { already, isIn, targetOf, wrongPhase, yields } from './decision.js';
+import { already, and, isIn, targetOf, wrongPhase, yields } from './decision.js';
 import type { TargetName } from './events.js';
 import type { LiveMigration, TargetState } from './state.js';
 import { sameTarget } from './state.js';
@@ -104,6 +104,11 @@ export function unenforced(command: CommandOf<'RecordUnenforced'>, state: LiveMi
   if (!isIn(state, 'bridged', 'enforced')) return wrongPhase(state);
   const missing = command.data.tables.find((name) => !find(state, name));
   if (missing) return refuse('UnknownTarget', { ...targetOf(missing) });
+  const { reason } = command.data;
   const tables = command.data.tables.filter((name) => find(state, name)?.enforcement === 'enforced').map(targetOf);
-  return tables.length === 0 ? already : yields('Unenforced', { tables, reason: command.data.reason }, command);
+  if (tables.length === 0) return already;
+  const undone = yields('Unenforced', { tables, reason }, command);
+  // a cutover that starts by itself would enforce again within seconds what somebody has just taken back
+  if (state.cutoverStart === 'manual' || state.held) return undone;
+  return and(undone, yields('Held', { reason: `unenforced: ${reason}` }, command));
 }

@@ -74,6 +74,14 @@ describe('cutover', () => {
     expect(after(reconciled, 'RecordEnforced', 'CompleteCutover').phase).toBe('enforced');
   });
 
+  it('waits for a release after unenforce when it would start by itself', () => {
+    const auto: Migration = { ...stateIn('enforced'), cutoverStart: 'auto' } as Migration;
+    const unenforced = after(auto, 'RecordUnenforced');
+    expect(unenforced).toMatchObject({ phase: 'bridged', held: { actor: 'ada', reason: 'unenforced: emergency' } });
+    expect(decide(sample('CutOver', unenforced), unenforced)).toMatchObject({ refused: 'Held' });
+    expect(after(unenforced, 'Release', 'CutOver').phase).toBe('cutting-over');
+  });
+
   it('can be asked for again after unenforce', () => {
     const unenforced = after(stateIn('enforced'), 'RecordUnenforced');
     expect(unenforced).toMatchObject({ phase: 'bridged', bridge: { mode: 'assign' } });

@@ -31,7 +31,13 @@ export const yields = <T extends EventType>(
   type: T,
   data: EventData<T>,
   by: Pick<MigrationCommand, 'at' | 'metadata'>,
-): Decision => [{ type, data, at: by.at, metadata: by.metadata } as MigrationEvent];
+): readonly MigrationEvent[] => [{ type, data, at: by.at, metadata: by.metadata } as MigrationEvent];
 export const already: Decision = [];
+
+/** Two facts of one command: stored together or not at all. */
+export const and = (first: readonly MigrationEvent[], second: readonly MigrationEvent[]): Decision => [
+  ...first,
+  ...second,
+];
 
 export const targetOf = ({ table, target }: TargetName): TargetName => ({ table, target });

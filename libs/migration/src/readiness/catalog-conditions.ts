@@ -46,8 +46,13 @@ export const noLockBlockers = (judged: Judged): Finding =>
     return fails(reason, `${lines.join('; ')}; it clears when that ends.`, { blockers });
   });
 
+/** Held and approved are one condition: somebody has to say yes, and nobody no. */
 export const approved = ({ subject }: Judged): Finding => {
-  const { approvalsRequired, approvedBy } = subject;
+  const { approvalsRequired, approvedBy, held } = subject;
+  if (held) {
+    const message = `Held by ${held.actor} since ${held.at}: ${held.reason}; \`highwater release\` clears it.`;
+    return fails('Held', message, { actor: held.actor, since: held.at });
+  }
   if (approvalsRequired === 0) return holds('NotRequired', 'The plan asks for no approval.');
   const evidence = { required: approvalsRequired, approvedBy };
   const given = `${approvedBy.length} of ${plural(approvalsRequired, 'approval')} given`;

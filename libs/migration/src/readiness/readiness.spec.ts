@@ -18,6 +18,7 @@ const subject: ReadinessSubject = {
   stream: true,
   approvalsRequired: 0,
   approvedBy: [],
+  held: null,
   targets: [
     { table: 'public.Activity', target: 'workspaceId', notNull: true },
     { table: 'public.DataExport', target: 'workspaceId', notNull: false },
@@ -226,6 +227,16 @@ describe('readiness', () => {
     expect(readiness.conditions.some((c) => c.type === 'BridgeResolves')).toBe(false);
     expect(unmet(readiness)).toEqual(['Approved Unknown Missing']);
     expect(evaluate({}, undefined, 600, { ...strict, approvedBy: ['ada', 'bob'] }).ready).toBe(true);
+  });
+
+  it('is not ready while held, says by whom and since when, and what clears it', () => {
+    const held = { ...subject, held: { at: at(0), actor: 'rosa', reason: 'busy evening' } };
+    const readiness = evaluate({}, evaluate(), 601, held);
+    expect(readiness).toMatchObject({ ready: false, generation: '2' });
+    expect(unmet(readiness)).toEqual(['Approved False Held']);
+    expect(one(readiness, 'Approved').message).toBe(
+      `Held by rosa since ${at(0)}: busy evening; \`highwater release\` clears it.`,
+    );
   });
 
   it('is Unknown about the bridge and False about the stream when the stream is broken', () => {

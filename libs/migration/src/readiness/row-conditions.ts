@@ -61,7 +61,7 @@ export const verified = (judged: Judged): Finding =>
     if (mismatches > 0) {
       return fails(
         'Mismatches',
-        `${plural(mismatches, 'row')} of ${checked} hold another value than the rule gives; look at the verification's list.`,
+        `${plural(mismatches, 'row')} of ${checked} hold another value than the rule gives; correct them (\`highwater verify --list\` names them) and run \`highwater verify\` again.`,
         evidence,
       );
     }

@@ -8,6 +8,8 @@ export interface ReadinessSubject {
   readonly stream: boolean;
   readonly approvalsRequired: number;
   readonly approvedBy: readonly string[];
+  /** The operator's postponement. */
+  readonly held: { readonly at: string; readonly actor: string; readonly reason: string } | null;
   readonly targets: readonly { readonly table: string; readonly target: string; readonly notNull: boolean }[];
 }
 
@@ -18,5 +20,6 @@ export const readinessSubject = (migration: string, state: LiveMigration): Readi
   stream: state.streamPlanned,
   approvalsRequired: state.approvalsRequired,
   approvedBy: state.approvals.map((approval) => approval.actor),
+  held: state.held,
   targets: state.targets.map(({ table, target, notNull }) => ({ table, target, notNull })),
 });
