@@ -4,7 +4,7 @@ import { isHighwaterError, messageOf } from '@highwater/kernel';
 import { EventTopicProducer } from '@highwater/messaging';
 import { migrationDecider, parseMigrationEvent } from '@highwater/migration';
 import { accessRoles, installSchema, openDatabase, tryLead } from '@highwater/target-db';
-import { createMetrics } from '@highwater/telemetry';
+import { armFailpoints, createMetrics } from '@highwater/telemetry';
 import { Control } from './control/control.js';
 import type { ControlContext } from './control/context.js';
 import { UseCases } from './control/use-cases.js';
@@ -20,6 +20,7 @@ const connectEveryMs = 1_000;
  * `highwater`, and starts nothing: `start` does.
  */
 export const createEngine: CreateEngine = async (settings, logger, options = {}) => {
+  armFailpoints(settings.failpoints ?? []);
   const database = openDatabase(settings.database);
   const { tls, tlsCa, allowPlaintext } = settings.database;
   const store = eventStore({

@@ -1,7 +1,7 @@
 import { HighwaterError, parseDurationMs } from '@highwater/kernel';
 import type { KafkaSettings } from '@highwater/messaging';
 import type { AccessRole, DatabaseSettings } from '@highwater/target-db';
-import { logLevels, type LogLevel } from '@highwater/telemetry';
+import { failpointNames, logLevels, parseFailpoints, type ArmedFailpoint, type LogLevel } from '@highwater/telemetry';
 import { processRoles, type ProcessRole } from './engine-port.js';
 import { settingsCodes } from './settings/codes.js';
 import { readEnvironment, type Environment, type ReadText, type SettingName } from './settings/environment.js';
@@ -30,6 +30,8 @@ export interface Settings {
   /** SQL functions a plan may name, `schema.name`. */
   readonly allowedFunctions: readonly string[];
   readonly logLevel: LogLevel;
+  /** For tests: where this process dies or freezes. */
+  readonly failpoints?: readonly ArmedFailpoint[];
 }
 
 type Present = ReadonlyMap<SettingName, string>;
@@ -63,7 +65,29 @@ export function parseSettings(environment: Environment, readText?: ReadText): Se
     http: parseHttp(present),
     allowedFunctions: list(present, 'ALLOWED_FUNCTIONS'),
     logLevel: oneOf('LOG_LEVEL', present.get('LOG_LEVEL') ?? 'info', logLevels),
+    failpoints: failpoints(present, environment),
   });
+}
+
+function failpoints(present: Present, environment: Environment): readonly ArmedFailpoint[] {
+  const text = present.get('FAILPOINTS');
+  if (text === undefined) return [];
+  if (environment['NODE_ENV'] === 'production') {
+    throw new HighwaterError(
+      settingsCodes.failpointsRefused,
+      'never',
+      'HIGHWATER_FAILPOINTS is set and NODE_ENV is production; refused, it makes processes die on purpose',
+      {},
+      'unset HIGHWATER_FAILPOINTS',
+    );
+  }
+  const parsed = parseFailpoints(text);
+  if (!parsed)
+    throw bad(
+      'FAILPOINTS',
+      `name=kill or name=pause, @n after it for the n-th time; names: ${failpointNames.join(' ')}`,
+    );
+  return parsed;
 }
 
 function database(present: Present): DatabaseSettings {

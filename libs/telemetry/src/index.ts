@@ -1,3 +1,4 @@
+export * from './failpoints.js';
 export * from './logger.js';
 export * from './metrics.js';
 export * from './redact.js';

@@ -21,4 +21,8 @@ export const settingsCodes = {
    * certificate by HIGHWATER_DATABASE_TLS_CA or HIGHWATER_KAFKA_TLS instead.
    */
   tlsSwitchedOff: 'HW9506',
+  /**
+   * HW9507 HIGHWATER_FAILPOINTS is set where NODE_ENV is production. It makes processes die or freeze on purpose, for tests. Unset it.
+   */
+  failpointsRefused: 'HW9507',
 } as const;

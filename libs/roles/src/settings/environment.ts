@@ -27,6 +27,7 @@ export const settingNames = [
   'ALLOWED_FUNCTIONS',
   'INSTANCE',
   'LOG_LEVEL',
+  'FAILPOINTS',
 ] as const;
 export type SettingName = (typeof settingNames)[number];
 

@@ -96,6 +96,7 @@ async function onRelation(
       database,
       `validating foreign key ${made.constraint} of ${relation.ident}`,
       `alter table ${relation.ident} validate constraint ${made.constraint}`,
+      budget.signal,
     );
 }
 

@@ -83,12 +83,13 @@ export async function guardTable(
 }
 
 /** Scans the table under SHARE UPDATE EXCLUSIVE; readers and writers go on. */
-export async function validateGuard(database: Database, target: FillTarget): Promise<void> {
+export async function validateGuard(database: Database, target: FillTarget, signal?: AbortSignal): Promise<void> {
   const { table } = target.derivation;
   await runLong(
     database,
     `validating the guard of ${table.ident}`,
     `alter table ${table.ident} validate constraint ${checkName(target)}`,
+    signal,
   );
 }
 

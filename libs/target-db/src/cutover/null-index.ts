@@ -9,20 +9,24 @@ import type { FillTarget } from '../target.js';
  * The partial index `(key) where target is null`, on each relation that holds rows: almost empty after the sweep, it makes the exact
  * NULL count, the tail passes and the proof behind the lock cheap at any table size.
  */
-export async function buildNullIndex(database: Database, target: FillTarget): Promise<void> {
+export async function buildNullIndex(database: Database, target: FillTarget, signal?: AbortSignal): Promise<void> {
   const { derivation: d } = target;
   const definition = `(${d.key.map((k) => k.ident).join(', ')}) where ${d.target.ident} is null`;
   for (const leaf of await readPartitions(database.ddl, d.table.relid))
-    await ensureIndexConcurrently(database, {
-      name: nullIndexName(target, leaf.relid),
-      relid: leaf.relid,
-      on: leaf.ident,
-      definition,
-      comment: ownershipComment(target, definition),
-    });
+    await ensureIndexConcurrently(
+      database,
+      {
+        name: nullIndexName(target, leaf.relid),
+        relid: leaf.relid,
+        on: leaf.ident,
+        definition,
+        comment: ownershipComment(target, definition),
+      },
+      signal,
+    );
 }
 
-export async function dropNullIndex(database: Database, target: FillTarget): Promise<void> {
+export async function dropNullIndex(database: Database, target: FillTarget, signal?: AbortSignal): Promise<void> {
   const { relid } = target.derivation.table;
   const names = (await readPartitions(database.ddl, relid)).map((leaf) => nullIndexName(target, leaf.relid));
   const found = await database.ddl.query<{ ident: string }>(
@@ -31,7 +35,7 @@ export async function dropNullIndex(database: Database, target: FillTarget): Pro
        join pg_index i on i.indexrelid = x.oid where x.relname = any($1::text[]) and obj_description(x.oid, 'pg_class') like $2`,
     [names, `highwater ${target.migrationId} %`],
   );
-  for (const { ident } of found) await dropIndexConcurrently(database, ident);
+  for (const { ident } of found) await dropIndexConcurrently(database, ident, signal);
 }
 
 /**

@@ -27,7 +27,11 @@ export async function ensurePlanIndex(
     );
   const definition = `(${idents.join(', ')})`;
   if (table.kind === 'r')
-    return ensureIndexConcurrently(database, { name: index.name, relid: table.relid, on: table.ident, definition });
+    return ensureIndexConcurrently(
+      database,
+      { name: index.name, relid: table.relid, on: table.ident, definition },
+      budget.signal,
+    );
 
   const parent = await parentIndex(database, table.relid, index.name);
   if (parent?.valid) return 'adopted';
@@ -48,7 +52,7 @@ export async function ensurePlanIndex(
     );
   for (const leaf of await readPartitions(database.ddl, table.relid)) {
     const name = `${index.name.slice(0, 50)}_${leaf.relid}`;
-    await ensureIndexConcurrently(database, { name, relid: leaf.relid, on: leaf.ident, definition });
+    await ensureIndexConcurrently(database, { name, relid: leaf.relid, on: leaf.ident, definition }, budget.signal);
     await attach(database, target, index.name, leaf, name, budget);
   }
   return 'built';

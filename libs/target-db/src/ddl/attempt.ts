@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { HighwaterError } from '@highwater/kernel';
+import { failpoint, type Failpoint } from '@highwater/telemetry';
 import { describeBlocker, maintenanceRunning, readBlockers, type LockBlocker } from '../blockers/blockers.js';
 import type { Client, Database, Row } from '../session/database.js';
 import { databaseError, isConnectionLoss } from '../session/errors.js';
@@ -26,6 +27,14 @@ export interface DdlOutcome {
   readonly heldMs: number;
 }
 
+/** Steps that a test lets the process die or freeze in: the message is on its way, its answer was not read. */
+const sent: Readonly<Partial<Record<string, Failpoint>>> = {
+  bridge: 'bridge.sent',
+  guard: 'cutover.guardSent',
+  'set-not-null': 'cutover.setNotNullSent',
+  'drop-bridge': 'finish.bridgeSent',
+};
+
 /** One parsed result per statement is what the driver answers to a message of several; its type says otherwise. */
 const rowsOf = (answer: unknown): Row[][] =>
   (Array.isArray(answer) ? answer : [answer]).map((r: { rows?: Row[] }) => r.rows ?? []);
@@ -44,7 +53,9 @@ export async function attemptDdl(database: Database, step: DdlStep, budget: DdlB
       const timing = await database.ddl.session(`step ${step.name}`, async (client) => {
         const watching = watch(database, client, step.relids, budget.lockBudgetMs, (found) => (blockers = found));
         try {
-          return rowsOf(await client.query(text))
+          const answer = client.query(text);
+          await failpoint(sent[step.name]);
+          return rowsOf(await answer)
             .flat()
             .find((row) => 'held_ms' in row);
         } finally {

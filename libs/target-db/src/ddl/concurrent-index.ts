@@ -28,7 +28,11 @@ interface Found extends Record<string, unknown> {
  * Builds an index without blocking writers, or finds it built. An unfinished one (a build that was cancelled or lost its connection, or
  * whose COMMENT was not written any more) is dropped and built again, once.
  */
-export async function ensureIndexConcurrently(database: Database, wanted: WantedIndex): Promise<'built' | 'adopted'> {
+export async function ensureIndexConcurrently(
+  database: Database,
+  wanted: WantedIndex,
+  signal?: AbortSignal,
+): Promise<'built' | 'adopted'> {
   for (let attempt = 1; ; attempt += 1) {
     const found = await findIndex(database, wanted);
     // without any comment it is a build of ours that died before its COMMENT: our names are nobody else's
@@ -49,6 +53,7 @@ export async function ensureIndexConcurrently(database: Database, wanted: Wanted
         database,
         `dropping unfinished index ${found.ident}`,
         `drop index concurrently if exists ${found.ident}`,
+        signal,
       );
     if (attempt === 3)
       throw new HighwaterError(
@@ -74,6 +79,7 @@ export async function ensureIndexConcurrently(database: Database, wanted: Wanted
       database,
       doing,
       `create ${wanted.unique === true ? 'unique ' : ''}index concurrently ${quoted.name} on ${wanted.on} ${wanted.definition}`,
+      signal,
     );
     if (wanted.comment !== undefined)
       await runLong(database, doing, `comment on index ${quoted.schema}.${quoted.name} is ${literal(wanted.comment)}`);
@@ -94,5 +100,5 @@ async function findIndex(database: Database, wanted: WantedIndex): Promise<Found
 }
 
 /** Drops without blocking writers; gone already is fine. `ident` as the catalog writes it. */
-export const dropIndexConcurrently = (database: Database, ident: string): Promise<void> =>
-  runLong(database, `dropping index ${ident}`, `drop index concurrently if exists ${ident}`);
+export const dropIndexConcurrently = (database: Database, ident: string, signal?: AbortSignal): Promise<void> =>
+  runLong(database, `dropping index ${ident}`, `drop index concurrently if exists ${ident}`, signal);

@@ -1,24 +1,37 @@
 import { HighwaterError } from '@highwater/kernel';
-import type { Database } from '../session/database.js';
+import type { Client, Database } from '../session/database.js';
 import { databaseError, isConnectionLoss } from '../session/errors.js';
 import { ddlCodes } from './codes.js';
+
+const cancelEveryMs = 250;
 
 /**
  * A statement that may take hours but never blocks a writer: CONCURRENTLY and VALIDATE take SHARE UPDATE EXCLUSIVE, which neither
  * readers nor writers queue behind. Its waits for older transactions are harmless, so the lock timeout here is a minute.
+ *
+ * Ended by `signal`, since a process that is asked to stop has seconds: the server is told to cancel, and what an index build leaves
+ * behind is invalid and built again by whoever goes on.
  */
-export async function runLong(database: Database, doing: string, sql: string): Promise<void> {
+export async function runLong(database: Database, doing: string, sql: string, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
   try {
     await database.ddl.session(doing, async (client) => {
       await client.query(
         `select set_config('lock_timeout', '60s', false), set_config('statement_timeout', '0', false)`,
       );
-      await client.query(sql);
+      const cancelling = cancelOnAbort(database, client, signal);
+      try {
+        await client.query(sql);
+      } finally {
+        cancelling.stop();
+      }
+      signal?.throwIfAborted(); // thrown in here, so that nobody else gets a session that a late cancel may meet
       await client.query(
         `select set_config('lock_timeout', '500ms', false), set_config('statement_timeout', '30s', false)`,
       );
     });
   } catch (error) {
+    signal?.throwIfAborted();
     if (isConnectionLoss(error))
       throw new HighwaterError(
         ddlCodes.outcomeUnknown,
@@ -32,4 +45,28 @@ export async function runLong(database: Database, doing: string, sql: string): P
       );
     throw databaseError(error, doing);
   }
+}
+
+/** Repeated until the statement has ended: a cancel that arrives before it began is lost. */
+function cancelOnAbort(database: Database, client: Client, signal: AbortSignal | undefined): { stop(): void } {
+  const pid = (client as Client & { processID?: number | null }).processID ?? undefined;
+  let again: NodeJS.Timeout | undefined;
+  const cancel = (): void => {
+    database.ddl
+      .query('cancelling a long statement', 'select pg_cancel_backend($1::int4)', [pid])
+      .catch(() => undefined);
+  };
+  const begin = (): void => {
+    if (pid === undefined) return;
+    cancel();
+    again = setInterval(cancel, cancelEveryMs);
+  };
+  signal?.addEventListener('abort', begin, { once: true });
+  if (signal?.aborted === true) begin();
+  return {
+    stop() {
+      signal?.removeEventListener('abort', begin);
+      clearInterval(again);
+    },
+  };
 }
