@@ -35,7 +35,16 @@ export async function startRun(
     schema = workspaceSchema,
     seed = workspaceSeed,
     kafka = false,
-  }: { schema?: string; seed?: string; kafka?: boolean } = {},
+    beside,
+    roles = ['control', 'relay', 'filler', 'sweeper'],
+  }: {
+    schema?: string;
+    seed?: string;
+    kafka?: boolean;
+    /** After the seed and before anything of ours runs: somebody who watches from the beginning. */
+    beside?: (prepared: Prepared, kafka: Settings['kafka']) => Promise<void>;
+    roles?: Settings['roles'];
+  } = {},
 ): Promise<Run> {
   const prepared = await prepare(url, schema, plan, { install: false });
   await prepared.admin.query(seed);
@@ -44,13 +53,14 @@ export async function startRun(
     kafka: kafka ? { brokers: await brokers(), clientId: 'test', topicPrefix: `hw${unique()}` } : undefined,
     topicPrefix: 'unused',
     kafkaSessionMs: 6_000,
-    roles: ['control', 'relay', 'filler', 'sweeper'],
+    roles,
     http: { host: '127.0.0.1', port: 0, allowedHosts: [] },
     allowedFunctions: [],
     logLevel: 'error',
   };
+  await beside?.(prepared, settings.kafka);
   const engine = await createEngine(settings, createLogger({ name: 'test', level: 'error' }));
-  await engine.start(['control', 'relay', 'filler', 'sweeper']);
+  await engine.start(roles);
   const id = (await engine.control.plan(plan, by)).migrationId ?? '';
   const clients: pg.Client[] = [];
   const settled = (operation: Operation): Promise<Operation> =>
