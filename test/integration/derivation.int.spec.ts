@@ -57,6 +57,20 @@ async function bySql({ table, key, expression, reason }: CompiledDerivation): Pr
   return new Map(rows.map((row) => [JSON.stringify(row.k), { value: row.value, reason: row.reason }]));
 }
 
+/** `key → value` of every row, by the rule as joins; undefined when it is not given as joins. */
+async function byJoin({ table, key, join }: CompiledDerivation): Promise<Map<string, unknown> | undefined> {
+  if (join === undefined) return undefined;
+  const keys = key.map(({ ident }) => `r.${ident}::pg_catalog.text`).join(', ');
+  const of = async (text: string) => (await client.query<{ k: string[]; value: string | null }>(text)).rows;
+  const found = await of(`select array[${keys}] as k, ${join.value} as value from ${table.ident} as r, ${join.from} where ${join.on}`); // prettier-ignore
+  const all = new Map<string, unknown>(
+    (await of(`select array[${keys}] as k from ${table.ident} as r`)).map(({ k }) => [JSON.stringify(k), null]),
+  );
+  if (new Set(found.map(({ k }) => JSON.stringify(k))).size !== found.length) throw new Error('a row was joined twice');
+  for (const { k, value } of found) all.set(JSON.stringify(k), value);
+  return all;
+}
+
 function byOracle({ tables }: Family, level: number): Map<string, unknown> {
   const table = tables[level];
   if (table === undefined) throw new Error('no such table');
@@ -109,8 +123,9 @@ async function undone<T>(work: () => Promise<T>): Promise<T> {
 }
 
 describe('the compiled rule', () => {
-  it('gives what a row-by-row derivation gives, under any name, key, and NULL on any hop', async () => {
+  it('gives what a row-by-row derivation gives, as look-ups and as joins, under any name, key, and NULL on any hop', async () => {
     const seen = new Set<unknown>();
+    let joins = 0;
     await fc.assert(
       fc.asyncProperty(family, async (model) => {
         try {
@@ -119,6 +134,11 @@ describe('the compiled rule', () => {
           for (const [level, derivation] of derivations.entries()) {
             const expected = byOracle(model, level);
             expect(await bySql(derivation)).toEqual(expected);
+            const joined = await byJoin(derivation);
+            if (joined) {
+              joins += 1;
+              expect(joined).toEqual(new Map([...expected].map(([k, of]) => [k, (of as { value: unknown }).value])));
+            }
             for (const derived of expected.values()) seen.add((derived as { reason: unknown }).reason);
           }
         } finally {
@@ -129,6 +149,7 @@ describe('the compiled rule', () => {
       { numRuns: 150, seed: 20_260_112 },
     );
     expect(seen).toEqual(new Set([null, 'InputNull', 'ParentMissing']));
+    expect(joins).toBeGreaterThan(50);
   });
 
   it('writes the same in a BEFORE trigger over (select new.*) as in an UPDATE', async () => {

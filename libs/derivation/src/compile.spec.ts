@@ -248,6 +248,51 @@ describe('following', () => {
   });
 });
 
+describe('a rule as joins', () => {
+  const [group, activity, response] = compiled(workspacePlan, workspaceCatalog);
+  const parent = table(2, 'p', { id: 'integer!', v: 'text', g: 'integer' }, { foreignKeys: [foreignKey(['g'], 3)] });
+  const grand = table(3, 'g', { id: 'integer!', v: 'text' });
+  const joinOf = (rule: string, p = parent) =>
+    compiled(plan(`tables: [ { table: t, target: { column: w, type: text }, rule: ${rule} } ]`), {
+      tables: [
+        table(1, 't', { id: 'integer!', w: 'text', p: 'integer' }, { foreignKeys: [foreignKey(['p'], 2)] }),
+        p,
+        grand,
+      ],
+    })[0]?.join;
+
+  it('is given when it begins with one via', () => {
+    expect(group?.join).toBeUndefined();
+    expect(activity?.join).toEqual({
+      from: 'only public."Group" as j1',
+      on: 'j1.id OPERATOR(pg_catalog.=) r."groupId"',
+      value: 'coalesce(j1."workspaceId", j1."orgId")',
+    });
+    expect(response?.join).toBeUndefined();
+  });
+
+  it('joins further parents from outside, and looks up where a missing parent would show', () => {
+    expect(joinOf('{ via: p, then: { firstOf: [ v, { via: g, then: v } ] } }')).toEqual({
+      from: 'only public.p as j1 left join only public.g as j2 on j2.id OPERATOR(pg_catalog.=) j1.g',
+      on: 'j1.id OPERATOR(pg_catalog.=) r.p',
+      value: 'coalesce(j1.v, j2.v)',
+    });
+    expect(joinOf('{ via: p, then: { via: g, then: { constant: x } } }')).toMatchObject({
+      from: 'only public.p as j1',
+      value: `(select 'x'::pg_catalog.text from only public.g as p1 where p1.id OPERATOR(pg_catalog.=) j1.g)`,
+    });
+  });
+
+  it("is not given over a key that a collation of the user's own compares: the index may count as two what = counts as one", () => {
+    const keyed = (collation: string) => {
+      const columns = new Map([...parent.columns].map(([name, column]) => [name, name === 'id' ? { ...column, collation } : column])); // prettier-ignore
+      return joinOf('{ via: p, then: v }', { ...parent, columns: columns as typeof parent.columns });
+    };
+    expect(keyed('pg_catalog."default"')).toBeDefined();
+    expect(keyed('public.case_insensitive')).toBeUndefined();
+  });
+});
+
 describe('values', () => {
   it('must fit the target without loss', () => {
     expect(oneTable('src', { src: 'uuid' })[0]?.slice(0, 3)).toEqual([

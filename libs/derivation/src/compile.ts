@@ -4,6 +4,7 @@ import { derivationCodes as codes } from './codes.js';
 import type { CompiledDerivation, KeyColumn } from './derivation.js';
 import { Inputs } from './inputs.js';
 import { type DerivationIssue, Issues, nameOf } from './issue.js';
+import { printJoin } from './join.js';
 import { Lookup } from './lookup.js';
 import { simplify } from './node.js';
 import { printReason, printReferentExists, printValue } from './print.js';
@@ -43,6 +44,7 @@ function compileEntry(entry: PlannedTable, path: PlanPath, lookup: Lookup): Comp
 
   const node = simplify(resolved);
   inputs.addNode(table, node);
+  const join = printJoin(node, target);
   return {
     table,
     key,
@@ -50,6 +52,7 @@ function compileEntry(entry: PlannedTable, path: PlanPath, lookup: Lookup): Comp
     expression: printValue(node, 'r', 0, target) as SqlExpression,
     reason: printReason(node, 'r', target) as SqlExpression,
     inputs: inputs.list,
+    ...(join === undefined ? {} : { join }),
     ...(referentExists === undefined ? {} : { referentExists }),
   };
 }

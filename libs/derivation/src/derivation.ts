@@ -24,6 +24,16 @@ export interface KeyColumn {
 }
 
 /**
+ * A rule that begins with `via`, as joins: `from <row> as r, <from> where <on>` has one row for each row that has its parent, and `value` is the
+ * rule's value there (NULL when there is none). A row without its parent has no value.
+ */
+export interface RuleAsJoin {
+  readonly from: SqlExpression;
+  readonly on: SqlExpression;
+  readonly value: SqlExpression;
+}
+
+/**
  * The one compiled form of a rule. `expression` and `reason` are scalar SQL over the row alias `r`
  * (`… from public."Activity" as r`; in the bridge `… from (select new.*) as r`).
  */
@@ -36,6 +46,8 @@ export interface CompiledDerivation {
   /** Text: one of NoValueReason when `expression` is NULL, else NULL. */
   readonly reason: SqlExpression;
   readonly inputs: readonly DerivationInput[];
+  /** The same rule for many rows at once, where that is provably the same value. */
+  readonly join?: RuleAsJoin;
   /** Boolean over `r` and the value alias `v.value`: the foreign key's parent exists. Undefined when no foreign key is declared. */
   readonly referentExists?: SqlExpression;
 }

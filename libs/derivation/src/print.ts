@@ -72,10 +72,12 @@ export function printReferentExists(
 }
 
 /** A foreign key refers to the table alone, never to tables that inherit from it; a partitioned table is its partitions. */
-const fromParent = (parent: CatalogTable, alias: string): string =>
-  `from ${parent.kind === 'r' ? 'only ' : ''}${parent.ident} as ${alias}`;
+export const fromTable = (parent: CatalogTable, alias: string): string =>
+  `${parent.kind === 'r' ? 'only ' : ''}${parent.ident} as ${alias}`;
 
-const match = (pairs: readonly KeyPair[], parent: string, alias: string): string =>
+const fromParent = (parent: CatalogTable, alias: string): string => `from ${fromTable(parent, alias)}`;
+
+export const match = (pairs: readonly KeyPair[], parent: string, alias: string): string =>
   pairs.map(({ own, key }) => equal(parent, key, alias, own)).join(' and ');
 
 type Operand = Pick<CatalogColumn, 'collation' | 'equality'> & { readonly ident: string };
@@ -87,7 +89,7 @@ function equal(keyAlias: string, key: Operand, alias: string, own: Operand): str
   return `${keyAlias}.${key.ident} ${key.equality ?? 'OPERATOR(pg_catalog.=)'} ${value}`;
 }
 
-function leaf(column: CatalogColumn, alias: string, target: PrintTarget): string {
+export function leaf(column: CatalogColumn, alias: string, target: PrintTarget): string {
   const read = `${alias}.${column.ident}`;
   const value = sameType(column.type, target.type) ? read : `${read}::${typeSql(target.type, target.typeOid)}`;
   const differs =
