@@ -18,6 +18,7 @@ export interface StreamInfo {
 export const streamBreaks = [
   'SlotMissing',
   'SlotLost',
+  'SlotAdvanced',
   'PublicationMissing',
   'PublicationChanged',
   'TopicMissing',
@@ -25,6 +26,7 @@ export const streamBreaks = [
   'PartitionsChanged',
   'OffsetsLost',
   'OtherServer',
+  'HistoryChanged',
   'DecodingFailed',
 ] as const;
 export type StreamBreak = (typeof streamBreaks)[number];

@@ -23,6 +23,7 @@ export * from './replication/fence.js';
 export * from './replication/messages.js';
 export * from './replication/publication.js';
 export * from './replication/slot-reader.js';
+export * from './replication/slot-position.js';
 export * from './replication/slot.js';
 export * from './replication/status-message.js';
 export * from './blockers/blockers.js';

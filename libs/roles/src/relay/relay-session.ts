@@ -3,6 +3,7 @@ import {
   ContiguousAck,
   inFlightLimits,
   intakeVerdict,
+  slotDifference,
   streamDifference,
   type BrokenStream,
   type InFlightLimits,
@@ -15,6 +16,8 @@ import {
   fencePrefix,
   parseBridgedStatement,
   publicationFacts,
+  raiseSlotPosition,
+  readSlotPosition,
   SlotReader,
   type Database,
   type FillTarget,
@@ -43,6 +46,8 @@ export interface RelaySessionOptions {
   /** Between two looks at publication and topic; what was received before a look may be acknowledged after it. */
   readonly checkEveryMs?: number;
   readonly inFlight?: InFlightLimits;
+  /** What earlier sessions of this relay acknowledged: a server whose WAL ends before that has another history. */
+  readonly acknowledgedBefore?: Lsn;
   readonly onStreaming: () => void;
   readonly onProgress: () => void;
 }
@@ -63,7 +68,9 @@ class BrokenStreamError extends Error {
  * One replication connection with its producer, from connecting to its end. Made, run once, thrown away.
  *
  * A position is acknowledged in this order: every hint up to it is stored by Kafka (or every bridge message counted), then
- * publication and topic are found unchanged *after* it was received, then the server is told.
+ * publication and topic are found unchanged *after* it was received, then it is recorded, then the server is told. So a slot that
+ * stands further than the record was moved by somebody else; that is looked at once, while the slot is ours and before the first
+ * acknowledgement: an active slot cannot be advanced.
  */
 export class RelaySession {
   private readonly ack = new ContiguousAck();
@@ -73,6 +80,8 @@ export class RelaySession {
   private readonly bridge: BridgeCounter;
   private readonly reader: SlotReader;
   private hints: HintMaker | undefined;
+  private server: ReplicationServer | undefined;
+  private positionCompared = false;
   private failure: { readonly error: unknown } | undefined;
   private ended = false;
   private stopping = false;
@@ -150,6 +159,7 @@ export class RelaySession {
         reason: 'OtherServer',
         message: `the server has system identifier ${server.systemIdentifier}, the stream was opened on ${stream.systemIdentifier}`,
       });
+    this.server = server;
     this.hints = new HintMaker(migrationId, stream, targets, server.xidReference);
   }
 
@@ -244,7 +254,10 @@ export class RelaySession {
     this.checking ??= (async () => {
       const candidate = this.ack.acknowledgeable();
       await this.compare();
+      await this.comparePosition();
       if (candidate <= this.ackedLsn) return;
+      const { database, migrationId, stream } = this.options;
+      await raiseSlotPosition(database.state, { migrationId, slot: stream.slot, position: candidate });
       this.ackedLsn = candidate;
       this.reader.report();
     })().finally(() => {
@@ -261,6 +274,24 @@ export class RelaySession {
     ]);
     const broken = streamDifference(stream, publication, topic);
     if (broken) throw new BrokenStreamError(broken);
+  }
+
+  private async comparePosition(): Promise<void> {
+    const { server } = this;
+    if (this.positionCompared || !server) return;
+    const { database, migrationId, stream, acknowledgedBefore = zeroLsn } = this.options;
+    const { slot } = stream;
+    const { confirmedLsn, ...record } = await readSlotPosition(database.state, migrationId, slot);
+    const broken = slotDifference(
+      stream,
+      { ...record, acknowledgedHere: acknowledgedBefore },
+      { confirmedLsn, timeline: server.timeline, walEnd: server.walEnd },
+    );
+    if (broken) throw new BrokenStreamError(broken);
+    const position = record.acknowledgedLsn ?? confirmedLsn;
+    if (position !== null && (record.acknowledgedLsn === null || record.timeline === null))
+      await raiseSlotPosition(database.state, { migrationId, slot, position, timeline: server.timeline });
+    this.positionCompared = true;
   }
 
   private fail(error: unknown): void {

@@ -3,7 +3,7 @@ import { formatLsn, messageOf, zeroLsn, type Lsn } from '@highwater/kernel';
 import type { BrokenStream } from '@highwater/change-stream';
 import { RelaySession, type RelaySessionOptions, type SessionEnd } from './relay-session.js';
 
-export interface RelayOptions extends Omit<RelaySessionOptions, 'onStreaming' | 'onProgress'> {
+export interface RelayOptions extends Omit<RelaySessionOptions, 'onStreaming' | 'onProgress' | 'acknowledgedBefore'> {
   /** Only a new epoch repairs it; control records StreamBroken. Called once, after the last acknowledgement. */
   readonly onBroken: (broken: BrokenStream) => void;
 }
@@ -35,7 +35,7 @@ const healthyAfterMs = 10_000;
  *   start ─▶ standby ──slot taken──▶ streaming ─────────────────────────────────────────────┤
  *              ▲   └─ slot busy (55006): ask again every second                             │
  *              └────────────────────────────────────────────────────────────────────────────┘
- *   standby, streaming ──slot gone or lost, publication or topic changed, other server──▶ broken (for good; `onBroken`)
+ *   standby, streaming ──slot gone, lost or moved, publication or topic changed, other server or history──▶ broken (`onBroken`)
  *   any ──stop──▶ stopped (what was read is stored and acknowledged first, bounded)
  *
  * Durable: the slot's confirmed position alone. A crash at any arrow makes the server send again everything after it: hints are
@@ -121,6 +121,7 @@ export class Relay {
     let streamingSince: number | undefined;
     const session = new RelaySession({
       ...this.options,
+      acknowledgedBefore: this.acked,
       onStreaming: () => {
         streamingSince = performance.now();
         this.state = 'streaming';

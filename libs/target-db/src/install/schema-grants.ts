@@ -24,6 +24,7 @@ const tableGrants: readonly {
       'fence',
       'fence_arrival',
       'bridge_use',
+      'slot_position',
       'ddl_step',
       'mismatch',
     ],

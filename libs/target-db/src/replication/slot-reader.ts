@@ -9,6 +9,8 @@ import { statusMessage } from './status-message.js';
 export interface ReplicationServer {
   readonly systemIdentifier: string;
   readonly timeline: number;
+  /** Where its WAL ends. */
+  readonly walEnd: Lsn;
   /** A recent xid of this server, the reference that widens the protocol's 32-bit xids. */
   readonly xidReference: Xid8;
 }
@@ -158,6 +160,7 @@ export class SlotReader extends LogicalReplicationService {
     this.handlers.onServer({
       systemIdentifier: String(system['systemid']),
       timeline: Number(system['timeline']),
+      walEnd: parseLsn(String(system['xlogpos'])),
       xidReference: xid8(BigInt(String(facts['xid']))),
     });
   }
