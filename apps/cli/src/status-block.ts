@@ -28,6 +28,7 @@ export function statusBlock(status: MigrationStatusView): string {
             'slot',
             `${formatBytes(BigInt(Math.round(slot.retainedBytes)))} of ${formatBytes(BigInt(Math.round(slot.limitBytes)))}, ${slot.active ? 'active' : 'not active'}`,
           ],
+          ...(slot.alarm ? [['alarm', slot.alarm]] : []),
         ]
       : []),
     ...status.bridge.map((use) => [

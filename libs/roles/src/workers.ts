@@ -22,6 +22,8 @@ interface Worker {
   readonly identity: string;
   readonly stop: () => Promise<void>;
   readonly state: () => string;
+  /** Brings the metrics of the worker up to date. */
+  readonly measure?: () => void;
 }
 
 /**
@@ -70,6 +72,7 @@ export class Workers {
         const migrations = await listMigrations(this.context.database.state);
         const failures: string[] = [];
         for (const migration of migrations) await this.reconcile(migration, failures);
+        for (const worker of this.workers.values()) worker.measure?.();
         this.reason = failures[0] ?? null;
       } catch (error) {
         this.reason = messageOf(error);
@@ -151,7 +154,21 @@ export class Workers {
         onBroken,
       });
       await relay.start();
-      return { role, identity, stop: () => relay.stop(), state: () => relay.status().state };
+      const labels = { migration: migration.id };
+      return {
+        role,
+        identity,
+        stop: async () => {
+          context.metrics.relayActive.set(labels, 0);
+          await relay.stop();
+        },
+        state: () => relay.status().state,
+        measure: () => {
+          const { state, lastEventAt } = relay.status();
+          context.metrics.relayActive.set(labels, state === 'streaming' ? 1 : 0);
+          if (lastEventAt) context.metrics.streamLastEvent.set(labels, lastEventAt.getTime() / 1_000);
+        },
+      };
     }
     const filler = this.filler(migration, stream, kafka, targets, limits, log, onBroken, onFatal);
     try {

@@ -27,6 +27,7 @@ export * from './replication/slot-position.js';
 export * from './replication/slot.js';
 export * from './replication/status-message.js';
 export * from './blockers/blockers.js';
+export * from './replication/stream-names.js';
 export * from './ddl/attempt.js';
 export * from './ddl/codes.js';
 export * from './ddl/names.js';

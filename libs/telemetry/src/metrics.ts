@@ -38,6 +38,9 @@ export function createMetrics(version = '0.1.0') {
     ]),
     slotRetainedBytes: gauge('slot_retained_bytes', 'WAL the slot keeps from being removed.', ['migration']),
     slotSafeBytes: gauge('slot_safe_bytes', 'WAL that may still be written before the slot is lost.', ['migration']),
+    slotLimitBytes: gauge('slot_limit_bytes', "The nearer of the plan's retainedWal and what the server keeps.", [
+      'migration',
+    ]),
     slotWalStatus: gauge('slot_wal_status', '1 for the present wal_status of the slot.', ['migration', 'status']),
     fenceRoundtrip: histogram('fence_roundtrip_seconds', 'Fence written into WAL until back through every partition.', [
       'migration',

@@ -15,6 +15,8 @@ export interface PublicationSeen {
   difference: string;
 }
 export interface SlotSeen {
+  /** Objects that bear our name and are not of this stream, each with the command that takes it away. */
+  strays?: readonly string[];
   active: boolean;
   /** `pg_replication_slots.wal_status`; null: the slot is not there. */
   walStatus: 'reserved' | 'extended' | 'unreserved' | 'lost' | null;
@@ -25,6 +27,10 @@ export interface SlotSeen {
   limitBytes: number;
 }
 export interface FenceSeen {
+  /** WAL that the relay has not acknowledged yet. */
+  behindBytes?: number;
+  /** The oldest open transaction of the cluster: a slot that is read to its end still keeps what it may need. */
+  holder?: string | null;
   readonly token: string;
   readonly writtenAt: string;
   /** When every partition had committed past it. */

@@ -1,9 +1,9 @@
-import { formatBytes } from '@highwater/kernel';
 import type { Finding } from './condition.js';
 import { fails, holds, unknown } from './condition.js';
 import type { Judged } from './judged.js';
 import { clock, withObservation } from './judged.js';
 import type { FenceSeen } from './observations.js';
+import { retentionAlarm } from './retention.js';
 
 /** A reached fence proves what came before it; after this long another must have come back. */
 export const fenceAgeMsMax = 30_000;
@@ -14,9 +14,9 @@ const noStream = holds('NoStream', 'The plan has no stream; sweep, tail passes a
 
 export function publicationIntact(judged: Judged): Finding {
   if (!judged.subject.stream) return noStream;
-  return withObservation(judged, 'publication', ({ intact, difference }) =>
+  return withObservation(judged, 'publication', ({ intact, difference, strays = [] }) =>
     intact
-      ? holds('Intact', 'The publication is the one that was opened.')
+      ? holds('Intact', ['The publication is the one that was opened.', ...strays].join(' Beside it: '), { strays })
       : fails(
           'Changed',
           `The publication changed (${difference}); a new stream and a new sweep of NULL rows clear it.`,
@@ -27,10 +27,10 @@ export function publicationIntact(judged: Judged): Finding {
 
 export function slotHealthy(judged: Judged): Finding {
   if (!judged.subject.stream) return noStream;
-  return withObservation(judged, 'slot', ({ active, walStatus, retainedBytes, safeBytes, limitBytes }) => {
-    const share = limitBytes > 0 ? retainedBytes / limitBytes : 0;
-    const size = `${formatBytes(BigInt(Math.round(retainedBytes)))} of ${formatBytes(BigInt(limitBytes))} (${Math.round(share * 100)}%)`;
-    const evidence = { active, walStatus, retainedBytes, safeBytes, limitBytes };
+  return withObservation(judged, 'slot', (slot) => {
+    const { active, walStatus, retainedBytes, safeBytes, limitBytes, behindBytes = null, holder = null } = slot;
+    const { mark, percent, message } = retentionAlarm(slot);
+    const evidence = { active, walStatus, retainedBytes, safeBytes, limitBytes, behindBytes, percent, holder };
     if (walStatus === null)
       return fails('Missing', 'The replication slot is gone; a new stream and a new sweep clear it.', evidence);
     if (walStatus === 'lost') {
@@ -41,11 +41,12 @@ export function slotHealthy(judged: Judged): Finding {
       );
     }
     if (walStatus === 'unreserved') {
-      return fails('Unreserved', `The slot retains ${size} and is about to be lost (wal_status unreserved).`, evidence);
+      return fails('Unreserved', `${message}. It is about to be lost (wal_status unreserved).`, evidence);
     }
-    if (!active) return fails('Inactive', 'No relay reads the slot; it clears when one is running.', evidence);
-    if (share >= 0.9) return fails('NearLimit', `The slot retains ${size}; it clears below 90%.`, evidence);
-    return holds('Active', `A relay reads the slot; it retains ${size}.`, evidence);
+    if (!active)
+      return fails('Inactive', `No relay reads the slot; it clears when one is running. ${message}.`, evidence);
+    if (mark === 90) return fails('NearLimit', `${message}. It clears below 90%.`, evidence);
+    return holds('Active', `A relay reads the slot. ${message}.`, evidence);
   });
 }
 

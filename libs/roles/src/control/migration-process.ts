@@ -30,7 +30,9 @@ import { readFacts } from './facts.js';
 import { nextAct, type Act } from './next-act.js';
 import { notCounted, readNullCounts, type NullCounts } from './null-counts.js';
 import { observe } from './observe.js';
-import { carryOut, fail } from './operations.js';
+import { slotStatus } from './observe-stream.js';
+import { carryOutLong } from './long-operations.js';
+import { carryOut, fail, failOpen } from './operations.js';
 import type { ReadinessView } from './port.js';
 import { say, type ProcessState } from './process-state.js';
 import { resolvePlan } from './resolve.js';
@@ -323,10 +325,7 @@ export class MigrationProcess {
       nulls: this.nulls,
       uses,
       ddlSteps: await readDdlSteps(access, process.id),
-      slot:
-        slot && !('error' in slot)
-          ? { retainedBytes: slot.retainedBytes, limitBytes: slot.limitBytes, active: slot.active }
-          : null,
+      slot: slot && !('error' in slot) ? slotStatus(slot) : null,
       fenceRoundTripMs: stream && !('error' in stream) ? (stream.fence?.roundTripMs ?? null) : null,
       rate: this.rate,
       now: new Date(),

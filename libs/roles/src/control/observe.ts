@@ -1,17 +1,16 @@
 import { messageOf } from '@highwater/kernel';
-import type { LiveMigration, Observations, Observed, SlotSeen } from '@highwater/migration';
+import type { LiveMigration, Observations, Observed } from '@highwater/migration';
 import {
   describeBlocker,
-  publicationFacts,
   readBlockers,
   readBridgeFacts,
-  slotFacts,
   type BridgeUse,
   type TargetProgress,
 } from '@highwater/target-db';
 import { currentFence, isReached, roundTripMs } from './acts/fence.js';
 import { streamInfo, type ControlContext } from './context.js';
 import { readSchemaFingerprint } from './footprint.js';
+import { publicationSeen, slotSeen } from './observe-stream.js';
 import type { NullCounts } from './null-counts.js';
 import type { ProcessState } from './process-state.js';
 
@@ -53,27 +52,8 @@ export async function observe(
   }
   const info = streamInfo(state);
   if (state.streamPlanned && info) {
-    seen.publication = await look(async () => {
-      const found = await publicationFacts(database.state, info.publication);
-      const difference = !found
-        ? 'it does not exist'
-        : found.oid !== info.publicationOid
-          ? 'it was dropped and created again'
-          : found.definition !== info.publicationDefinition
-            ? 'its definition is another one'
-            : '';
-      return { intact: difference === '', difference };
-    });
-    seen.slot = await look(async () => {
-      const slot = await slotFacts(database.state, info.slot);
-      return {
-        active: slot.exists && slot.active,
-        walStatus: slot.exists ? (slot.walStatus as SlotSeen['walStatus']) : null,
-        retainedBytes: Number(slot.exists ? (slot.retainedBytes ?? 0n) : 0n),
-        safeBytes: slot.exists && slot.safeBytes !== null ? Number(slot.safeBytes) : null,
-        limitBytes: Number(process.plan.stream?.retainedWalBytes ?? 0n),
-      };
-    });
+    seen.publication = await look(() => publicationSeen(context, process, state, info));
+    seen.slot = await look(() => slotSeen(context, process, info));
     seen.stream = await look(async () => {
       if (state.stream === 'broken' && state.streamBreak)
         return { broken: { reason: state.streamBreak.reason, message: state.streamBreak.message } };

@@ -87,7 +87,14 @@ export interface MigrationStatusView {
     readonly statements: string;
     readonly lastAt: string;
   }[];
-  readonly slot: { readonly retainedBytes: number; readonly limitBytes: number; readonly active: boolean } | null;
+  readonly slot: {
+    readonly retainedBytes: number;
+    /** The nearer of the plan's `retainedWal` and what the server keeps. */
+    readonly limitBytes: number;
+    readonly active: boolean;
+    /** From 75% of the limit on: how much, of what, and who keeps it. */
+    readonly alarm: string | null;
+  } | null;
   readonly ddlSteps: readonly DdlStepView[];
   readonly leftovers: readonly string[];
   readonly statusLine: string;

@@ -1,4 +1,5 @@
 import type { Catalog } from '@highwater/derivation';
+import type { RetentionMark } from '@highwater/migration';
 import type { Plan } from '@highwater/plan';
 import type { FillTarget } from '@highwater/target-db';
 
@@ -17,6 +18,8 @@ export interface ProcessState {
   blocked: boolean;
   /** finish takes the stream down: it is projected as gone from then on, so that no relay comes back and calls it broken. */
   finishing: boolean;
+  /** Share of the nearest limit of retained WAL that was told last, so that each crossing is told once. */
+  retentionMark?: RetentionMark;
 }
 
 export function say(process: ProcessState, code: string, message: string, now: Date): void {

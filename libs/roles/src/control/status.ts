@@ -12,7 +12,7 @@ export interface StatusInput {
   readonly nulls: NullCounts;
   readonly uses: readonly BridgeUse[];
   readonly ddlSteps: readonly RecordedDdlStep[];
-  readonly slot: { readonly retainedBytes: number; readonly limitBytes: number; readonly active: boolean } | null;
+  readonly slot: MigrationStatusView['slot'];
   readonly fenceRoundTripMs: number | null;
   readonly rate: RateWindow;
   readonly now: Date;

@@ -8,6 +8,7 @@ import {
   publicationStatement,
   setNotNullStatements,
   checkName,
+  streamName,
   type FillTarget,
 } from '@highwater/target-db';
 import { publishedTables } from '../control/acts/open-stream.js';
@@ -56,7 +57,7 @@ export function describePlan({ plan, targets, catalog }: ResolvedPlan): readonly
         ])
       : [],
   );
-  const name = `hw_${targets[0]?.short ?? ''}`;
+  const name = streamName(targets[0]?.short ?? '', 1);
   if (plan.stream !== null) {
     steps.push({
       step: 'stream',

@@ -13,6 +13,8 @@ export interface SlotFacts {
   readonly walStatus: string | null;
   /** WAL the server keeps because of this slot; a caught-up slot still keeps what an open transaction needs. */
   readonly retainedBytes: bigint;
+  /** WAL that the reader has not acknowledged yet. */
+  readonly behindBytes: bigint;
   /** What may still be written before the slot is lost; null: no bound is set. */
   readonly safeBytes: bigint | null;
   readonly confirmedFlushLsn: Lsn | null;
@@ -26,6 +28,7 @@ const absent: SlotFacts = {
   activePid: null,
   walStatus: null,
   retainedBytes: 0n,
+  behindBytes: 0n,
   safeBytes: null,
   confirmedFlushLsn: null,
   restartLsn: null,
@@ -38,7 +41,8 @@ export async function slotFacts(access: Access, name: string): Promise<SlotFacts
     `reading replication slot ${name}`,
     `select active, active_pid, wal_status, safe_wal_size::text as safe, confirmed_flush_lsn::text as confirmed,
             restart_lsn::text as restart, catalog_xmin::text as xmin,
-            coalesce(greatest(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0), 0)::text as retained
+            coalesce(greatest(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0), 0)::text as retained,
+            coalesce(greatest(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn), 0), 0)::text as behind
        from pg_replication_slots where slot_name = $1`,
     [name],
   );
@@ -50,6 +54,7 @@ export async function slotFacts(access: Access, name: string): Promise<SlotFacts
     activePid: typeof row['active_pid'] === 'number' ? row['active_pid'] : null,
     walStatus: row['wal_status'] === null ? null : String(row['wal_status']),
     retainedBytes: BigInt(String(row['retained'])),
+    behindBytes: BigInt(String(row['behind'])),
     safeBytes: row['safe'] === null ? null : BigInt(String(row['safe'])),
     confirmedFlushLsn: position(row['confirmed']),
     restartLsn: position(row['restart']),

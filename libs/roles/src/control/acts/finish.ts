@@ -4,7 +4,6 @@ import {
   drainGate,
   dropBridge,
   dropNullIndex,
-  dropPublication,
   dropSlot,
   leftoversOf,
   markOperation,
@@ -16,6 +15,7 @@ import { issue, projectState, streamOf, type ControlContext } from '../context.j
 import type { ProcessState } from '../process-state.js';
 import { waitUntil } from '../wait-until.js';
 import { assertBridgeUnused, bridgeJudged, judged } from './bridge-unused.js';
+import { tidyStreams } from './tidy-streams.js';
 import { budgetOf } from './budget.js';
 
 /** How long relays get to leave the slot by themselves before the one that holds it is ended. */
@@ -51,7 +51,9 @@ export async function finish(
       signal,
     });
     await dropSlot(database.stream, state.streamFacts.slot);
-    await dropPublication(database.ddl, state.streamFacts.publication);
+    await failpoint('finish.afterSlot');
+    await tidyStreams(context, process, { before: state.epoch + 1 });
+    await failpoint('finish.afterPublication');
   }
   if (kafka && state.streamPlanned) await dropTopics(context, process);
   for (const target of process.targets) {

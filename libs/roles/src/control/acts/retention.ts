@@ -1,13 +1,12 @@
 import { formatBytes } from '@highwater/kernel';
-import type { LiveMigration, Observations } from '@highwater/migration';
-import { dropSlot, slotFacts } from '@highwater/target-db';
+import { retentionAlarm, type LiveMigration, type Observations, type SlotSeen } from '@highwater/migration';
+import { dropSlot, listStreamObjects, slotFacts } from '@highwater/target-db';
 import { runCommand, type ControlContext } from '../context.js';
 import type { ProcessState } from '../process-state.js';
 
 /**
- * G6: at the plan's `retainedWal`, with `atLimit: dropSlot`, the slot goes before the disk is full; the rows whose hints are lost are found
- * by the sweep of the next epoch. The slot first, then the event: after it the next epoch makes a slot of the same name, which must not be
- * taken for this one. A crash between the two leaves it to a relay to say that its slot is gone.
+ * G6, once a round: says loudly that retained WAL is getting near a limit and why; drops slots that nobody will read again; and at the
+ * plan's `retainedWal` does what `atLimit` says.
  */
 export async function keepWithinRetention(
   context: ControlContext,
@@ -15,13 +14,71 @@ export async function keepWithinRetention(
   state: LiveMigration,
   slot: Observations['slot'],
 ): Promise<void> {
-  const { stream } = process.plan;
-  if (!stream || stream.atLimit !== 'dropSlot' || state.stream !== 'open' || process.finishing) return;
-  if (!slot || 'error' in slot || !state.streamFacts || slot.walStatus === null) return;
+  if (!process.plan.stream || process.finishing || !state.streamFacts) return;
+  await dropUnread(context, process, state);
+  if (state.stream !== 'open') return forgetMetrics(context, process);
+  if (!slot || 'error' in slot) return;
+  measure(context, process, slot);
+  await dropAtLimit(context, process, state, slot);
+}
+
+/**
+ * A slot that is broken, or that a try left behind before its event, is never read again and keeps WAL until somebody drops it. The log
+ * says which one lives; one of a later epoch than the log knows is being opened right now.
+ */
+async function dropUnread(context: ControlContext, process: ProcessState, state: LiveMigration): Promise<void> {
+  const { database, logger } = context;
+  const living = state.stream === 'open' ? state.streamFacts?.slot : undefined;
+  const unread = (await listStreamObjects(database.state, process.short)).filter(
+    (one) => one.kind === 'slot' && one.epoch <= state.epoch && one.name !== living,
+  );
+  for (const { name } of unread) {
+    logger.info({ migrationId: process.id, slot: name, epoch: state.epoch }, 'dropping a slot that nobody reads again');
+    await dropSlot(database.stream, name, 1).catch((error: unknown) =>
+      logger.warn({ migrationId: process.id, slot: name, err: error }, 'the slot could not be dropped; tried again'),
+    );
+  }
+}
+
+const walStatuses = ['reserved', 'extended', 'unreserved', 'lost'] as const;
+
+/** Metrics at every look; a log line when a mark is crossed upwards, and one when it is over. */
+function measure({ metrics, logger }: ControlContext, process: ProcessState, slot: SlotSeen): void {
+  const labels = { migration: process.id };
+  metrics.slotRetainedBytes.set(labels, slot.retainedBytes);
+  if (slot.safeBytes !== null) metrics.slotSafeBytes.set(labels, slot.safeBytes);
+  for (const status of walStatuses) metrics.slotWalStatus.set({ ...labels, status }, slot.walStatus === status ? 1 : 0);
+  const { mark, limitBytes, message } = retentionAlarm(slot);
+  metrics.slotLimitBytes.set(labels, limitBytes ?? 0);
+  const before = process.retentionMark ?? 0;
+  process.retentionMark = mark;
+  const fields = { migrationId: process.id, retainedBytes: slot.retainedBytes, limitBytes, percent: mark };
+  if (mark > before) logger.warn(fields, message);
+  else if (mark === 0 && before > 0) logger.info(fields, `retained WAL is below 75% again: ${message}`);
+}
+
+/** Figures of a slot that is gone would be alarmed at for ever. */
+function forgetMetrics({ metrics }: ControlContext, process: ProcessState): void {
+  const labels = { migration: process.id };
+  for (const gauge of [metrics.slotRetainedBytes, metrics.slotSafeBytes, metrics.slotLimitBytes]) gauge.remove(labels);
+  for (const status of walStatuses) metrics.slotWalStatus.remove({ ...labels, status });
+  process.retentionMark = 0;
+}
+
+/**
+ * The slot first, then the event: nothing reads the slot meanwhile but a relay, which then says itself that it is gone. A crash between
+ * the two leaves it to that relay.
+ */
+async function dropAtLimit(
+  context: ControlContext,
+  process: ProcessState,
+  state: LiveMigration,
+  slot: SlotSeen,
+): Promise<void> {
+  if (process.plan.stream?.atLimit !== 'dropSlot' || !state.streamFacts || slot.walStatus === null) return;
   if (slot.limitBytes <= 0 || slot.retainedBytes < slot.limitBytes) return;
   const { slot: name } = state.streamFacts;
-  // looked at again: the slot of that name may be the next epoch's by now
-  const retained = (await slotFacts(context.database.state, name)).retainedBytes;
+  const retained = (await slotFacts(context.database.state, name)).retainedBytes; // looked at again, it may have been read meanwhile
   if (retained < BigInt(slot.limitBytes)) return;
   context.logger.warn({ migrationId: process.id, slot: name, retained: String(retained) }, 'slot dropped at its limit');
   await dropSlot(context.database.stream, name);
