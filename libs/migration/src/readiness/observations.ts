@@ -8,15 +8,17 @@ export interface PreflightSeen {
 export interface SchemaSeen {
   fingerprintExpected: string;
   fingerprintFound: string;
+  /** What is gone or no longer fits, where it can be named. */
+  difference?: string;
 }
 export interface PublicationSeen {
   intact: boolean;
   /** What differs from the publication that was opened; empty when intact. */
   difference: string;
-}
-export interface SlotSeen {
   /** Objects that bear our name and are not of this stream, each with the command that takes it away. */
   strays?: readonly string[];
+}
+export interface SlotSeen {
   active: boolean;
   /** `pg_replication_slots.wal_status`; null: the slot is not there. */
   walStatus: 'reserved' | 'extended' | 'unreserved' | 'lost' | null;
@@ -25,12 +27,12 @@ export interface SlotSeen {
   safeBytes: number | null;
   /** The plan's `retainedWal`. */
   limitBytes: number;
-}
-export interface FenceSeen {
   /** WAL that the relay has not acknowledged yet. */
   behindBytes?: number;
   /** The oldest open transaction of the cluster: a slot that is read to its end still keeps what it may need. */
   holder?: string | null;
+}
+export interface FenceSeen {
   readonly token: string;
   readonly writtenAt: string;
   /** When every partition had committed past it. */
