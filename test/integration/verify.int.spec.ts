@@ -1,38 +1,99 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { readMismatches, startVerification, verifyRange, verifyTarget, type FillTarget } from '@highwater/target-db';
+import {
+  beginVerification,
+  readMismatches,
+  readVerification,
+  verifyNextPage,
+  verifyRange,
+  type FillTarget,
+} from '@highwater/target-db';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
-import { usePostgres } from '../support/stack.js';
+import { usePostgres, waitFor } from '../support/stack.js';
 
 describe('verification', () => {
   const postgres = usePostgres();
   let prepared: Prepared;
   afterEach(() => prepared.close());
 
-  it('compares value by value in ranges, resumes by cursor, lists the keys, and does not take a NULL for a mismatch', async () => {
+  const right = `update "Activity" a set "workspaceId" = g."orgId" from "Group" g where g.id = a."groupId"`;
+  async function activities(): Promise<FillTarget> {
     prepared = await prepare(await postgres.freshDatabase(), workspaceSchema, workspacePlan);
+    await prepared.admin.query(workspaceSeed);
+    return prepared.targets.at(-1) as FillTarget;
+  }
+  const toTheEnd = (target: FillTarget, run: string): Promise<unknown> =>
+    waitFor('the end of the table', () => verifyNextPage(prepared.database.fill, target, run), { everyMs: 1 });
+  const pageRows = (rows: number): Promise<unknown> =>
+    prepared.admin.query('update highwater.verification set page_rows = $1', [rows]);
+  const keys = async (target: FillTarget): Promise<string[]> =>
+    (await readMismatches(prepared.database.state, target.migrationId)).map((one) => one.key.join());
+
+  it('compares value by value in ranges and does not take a NULL for a mismatch', async () => {
+    const target = await activities();
     const { admin, database } = prepared;
-    await admin.query(workspaceSeed);
-    await admin.query(
-      `update "Activity" a set "workspaceId" = g."orgId" from "Group" g where g.id = a."groupId" and a.id <> 7`,
-    );
+    await admin.query(`${right} and a.id <> 7`);
     await admin.query(`update "Activity" set "workspaceId" = 'o9' where id in (5, 100, 200)`);
-    const target = prepared.targets.at(-1) as FillTarget;
-    await startVerification(database.fill, target);
     const first = await verifyRange(database.fill, target, null, 99);
     expect(first).toEqual({ checked: 99, mismatches: 1, nulls: 1, cursor: ['99'] });
     const second = await verifyRange(database.fill, target, first.cursor, 1_000);
     expect(second).toEqual({ checked: 101, mismatches: 2, nulls: 0, cursor: null });
-    expect(await readMismatches(database.state, target.migrationId)).toEqual([
-      { targetNo: 1, key: ['100'] },
-      { targetNo: 1, key: ['200'] },
-      { targetNo: 1, key: ['5'] },
+    expect(await keys(target)).toEqual(['100', '200', '5']);
+  });
+
+  it('goes on where it stopped, and another run closes the entries that were repaired', async () => {
+    const target = await activities();
+    const { admin, database } = prepared;
+    await admin.query(right);
+    await admin.query(`update "Activity" set "workspaceId" = 'o9' where id in (5, 100, 200)`);
+    await beginVerification(database.fill, [target], 'first');
+    await pageRows(60);
+    expect(await verifyNextPage(database.fill, target, 'first')).toBe(false);
+    // what a crash leaves is what begin finds: it must not start over
+    await beginVerification(database.fill, [target], 'first');
+    expect(await readVerification(database.state, target.migrationId)).toMatchObject([{ checked: 60, mismatches: 1 }]);
+    await toTheEnd(target, 'first');
+    const [done] = await readVerification(database.state, target.migrationId);
+    expect(done).toMatchObject({ done: true, checked: 200, mismatches: 3, nulls: 0 });
+    expect(await verifyNextPage(database.fill, target, 'first')).toBe(false); // a page of a run that is over is nobody's
+
+    await admin.query(`${right} and a.id in (5, 200)`);
+    await beginVerification(database.fill, [target], 'second');
+    expect(await keys(target)).toEqual(['100', '200', '5']); // known until it is known better
+    await toTheEnd(target, 'second');
+    expect(await keys(target)).toEqual(['100']);
+  });
+
+  it('goes on past a row whose rule the server refuses to compute, and lists that row with its SQLSTATE', async () => {
+    const target = await activities();
+    const { admin, database } = prepared;
+    await admin.query(right);
+    // an expression of ours cannot fail on a value; one that reads through a function of the team's can
+    await admin.query(`create function public.picky(n bigint) returns text language plpgsql immutable as
+      $$ begin if n in (77, 78) then raise exception 'no' using errcode = '22023'; end if; return null; end $$`);
+    const expression = `coalesce(public.picky(r.id), ${target.derivation.expression})`;
+    const picky = { ...target, derivation: { ...target.derivation, expression } } as FillTarget;
+    await beginVerification(database.fill, [picky], 'run');
+    await toTheEnd(picky, 'run');
+    const [done] = await readVerification(database.state, target.migrationId);
+    expect(done).toMatchObject({ checked: 200, mismatches: 2 });
+    expect(await readMismatches(database.state, target.migrationId)).toMatchObject([
+      { key: ['77'], sqlstate: '22023' },
+      { key: ['78'], sqlstate: '22023' },
     ]);
-    await admin.query(`update "Activity" a set "workspaceId" = g."orgId" from "Group" g where g.id = a."groupId"`);
-    expect(await verifyTarget(database.fill, target, { pageRows: 50 })).toEqual({
-      checked: 200,
-      mismatches: 0,
-      nulls: 0,
-    });
-    expect(await readMismatches(database.state, target.migrationId)).toEqual([]);
+  });
+
+  it('is counted once when two processes think that it is theirs', async () => {
+    const target = await activities();
+    await prepared.admin.query(right);
+    await beginVerification(prepared.database.fill, [target], 'run');
+    await pageRows(10);
+    const look = async () => (await readVerification(prepared.database.state, target.migrationId))[0];
+    const untilDone = async (): Promise<void> => {
+      // one that finds the other at work is refused its lock, which is no failure
+      while ((await look())?.done !== true)
+        await verifyNextPage(prepared.database.fill, target, 'run').catch(() => undefined);
+    };
+    await Promise.all([untilDone(), untilDone()]);
+    expect(await look()).toMatchObject({ checked: 200, mismatches: 0, nulls: 0 });
   });
 });

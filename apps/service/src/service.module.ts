@@ -16,7 +16,6 @@ import { ChangeLimitsHandler } from './migrations/change-limits.js';
 import { FinishMigrationHandler } from './migrations/finish-migration.js';
 import { HaltMigrationHandler } from './migrations/halt-migration.js';
 import { ListMigrationsHandler } from './migrations/list-migrations.js';
-import { ListUnfillableHandler } from './migrations/list-unfillable.js';
 import { MigrationsController } from './migrations/migrations.controller.js';
 import { PauseMigrationHandler } from './migrations/pause-migration.js';
 import { PlanMigrationHandler } from './migrations/plan-migration.js';
@@ -24,8 +23,20 @@ import { PreflightMigrationHandler } from './migrations/preflight-migration.js';
 import { ResumeMigrationHandler } from './migrations/resume-migration.js';
 import { ShowMigrationHandler } from './migrations/show-migration.js';
 import { StartMigrationHandler } from './migrations/start-migration.js';
+import { ApproveMigrationHandler } from './migrations/approve-migration.js';
+import { CutoverConsentController } from './migrations/cutover-consent.controller.js';
+import { HoldMigrationHandler } from './migrations/hold-migration.js';
+import { ReadStepsHandler } from './migrations/read-steps.js';
+import { ReleaseMigrationHandler } from './migrations/release-migration.js';
+import { UnenforceMigrationHandler } from './migrations/unenforce-migration.js';
 import { OperationsController } from './operations/operations.controller.js';
 import { ReadOperationHandler } from './operations/read-operation.js';
+import { ListUnfillableHandler } from './unfillable/list-unfillable.js';
+import { RetryUnfillableHandler } from './unfillable/retry-unfillable.js';
+import { UnfillableController } from './unfillable/unfillable.controller.js';
+import { ReadVerificationHandler } from './verification/read-verification.js';
+import { VerificationController } from './verification/verification.controller.js';
+import { VerifyMigrationHandler } from './verification/verify-migration.js';
 import { CONTROL, ENGINE, LOGGER, SETTINGS } from './tokens.js';
 
 /** One handler per command and query; architecture.spec.ts refuses a second one. */
@@ -38,10 +49,18 @@ const handlers = [
   HaltMigrationHandler,
   FinishMigrationHandler,
   ChangeLimitsHandler,
+  HoldMigrationHandler,
+  ReleaseMigrationHandler,
+  ApproveMigrationHandler,
+  UnenforceMigrationHandler,
+  VerifyMigrationHandler,
+  RetryUnfillableHandler,
   CutOverHandler,
   ListMigrationsHandler,
   ShowMigrationHandler,
   ListUnfillableHandler,
+  ReadVerificationHandler,
+  ReadStepsHandler,
   ReadReadinessHandler,
   ReadOperationHandler,
   ReadEventsHandler,
@@ -56,6 +75,9 @@ export class ServiceModule {
       controllers: [
         EventsController,
         MigrationsController,
+        UnfillableController,
+        VerificationController,
+        CutoverConsentController,
         CutoverController,
         OperationsController,
         HealthController,

@@ -1,5 +1,6 @@
 export * from './assert.js';
 export * from './brand.js';
+export * from './csv.js';
 export * from './decider.js';
 export * from './errors.js';
 export * from './ids.js';

@@ -19,6 +19,7 @@ export const writeRefusedReasons = [
 
 export type NoValueReason = (typeof noValueReasons)[number];
 export type WriteRefusedReason = (typeof writeRefusedReasons)[number];
+export const unfillableReasons = [...noValueReasons, ...writeRefusedReasons] as const;
 export type UnfillableReason = NoValueReason | WriteRefusedReason;
 
 /** What became of a hint; every hint gets exactly one final verdict (`parked` and `contended` are judged again). */

@@ -9,7 +9,7 @@ import { accepted, Answer, Mutation } from '../http/accepted.js';
 import { Caller, Generation, withReason, type CallerContext } from '../http/caller.js';
 import { httpCodes } from '../http/codes.js';
 import { HeldRequests } from '../http/held-requests.js';
-import { cutoverBody, migrationQuery, waitQuery } from '../http/schemas.js';
+import { cutoverBody, lockLimits, migrationQuery, waitQuery } from '../http/schemas.js';
 import { readinessView } from '../http/views.js';
 import { awaitReadiness } from './await-readiness.js';
 import { CutOver } from './cut-over.js';
@@ -71,11 +71,7 @@ export class CutoverController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<Operation> {
     if (generation === undefined) throw noGeneration();
-    const input = {
-      generation,
-      ...(body.lockBudget === undefined ? {} : { lockBudgetMs: body.lockBudget }),
-      ...(body.lockAttempts === undefined ? {} : { lockAttempts: body.lockAttempts }),
-    };
+    const input = { generation, ...lockLimits(body) };
     return accepted(response, await this.commands.execute(new CutOver(id, input, withReason(caller, body.reason))));
   }
 }

@@ -1,4 +1,5 @@
-import { parseDurationMs } from '@highwater/kernel';
+import { parseDurationMs, unfillableReasons } from '@highwater/kernel';
+import type { LockLimits } from '@highwater/roles';
 import { z } from 'zod';
 
 /** `500ms`, `10m` → milliseconds. */
@@ -46,6 +47,12 @@ export const cutoverBody = z.strictObject({
   lockAttempts: z.int().min(1).max(100).optional(),
 });
 
+/** What one attempt may cost, as the process knows it. */
+export const lockLimits = (body: z.output<typeof cutoverBody>): LockLimits => ({
+  ...(body.lockBudget === undefined ? {} : { lockBudgetMs: body.lockBudget }),
+  ...(body.lockAttempts === undefined ? {} : { lockAttempts: body.lockAttempts }),
+});
+
 /** The limits of a plan that may be changed while it runs, named as in the plan. */
 export const limitsBody = z
   .strictObject({
@@ -56,12 +63,22 @@ export const limitsBody = z
     replicaLag: duration(86_400_000).optional(),
     chunkRowsMax: z.int().min(1).max(100_000).optional(),
     sweepRowsPerSecondMax: z.int().min(0).max(100_000_000).optional(),
+    reason: reason.optional(),
   })
-  .refine((limits) => Object.keys(limits).length > 0, { message: 'expected at least one limit' });
+  .refine(({ reason: _why, ...limits }) => Object.keys(limits).length > 0, { message: 'expected at least one limit' });
 
 export const idParameter = z.string().min(1).max(100);
 export const migrationQuery = z.string().min(1).max(63).optional();
 const wholeNumber = (max: number, otherwise: number) => z.coerce.number().int().min(0).max(max).default(otherwise);
-export const pageQuery = z.object({ limit: wholeNumber(1_000, 100), offset: wholeNumber(1_000_000_000, 0) });
+const page = { limit: wholeNumber(1_000, 100), offset: wholeNumber(1_000_000_000, 0) };
+const table = z.string().min(1).max(200).meta({ description: 'With or without its schema.' });
+const filter = {
+  table: table.optional(),
+  reason: z.enum(unfillableReasons).optional(),
+};
+/** Strict: a filter with a typing error would mean every row. */
+export const unfillableFilter = z.strictObject(filter);
+export const unfillableQuery = z.strictObject({ ...page, ...filter });
+export const verificationQuery = z.strictObject({ ...page, table: table.optional() });
 export const eventsQuery = z.object({ after: wholeNumber(Number.MAX_SAFE_INTEGER, 0), limit: wholeNumber(1_000, 500) });
 export const waitQuery = duration(60_000).optional();

@@ -24,6 +24,7 @@ const statuses: Readonly<Record<string, number>> = {
   HW6017: 409,
   HW6018: 422,
   HW6019: 409,
+  HW6020: 400,
   HW5093: 409,
   HW3101: 503,
   HW9002: 503,

@@ -1,7 +1,23 @@
 import { describe, expectTypeOf, it } from 'vitest';
-import type { MigrationSummary, Operation, ReadinessView, StoredEventView, UnfillableRowView } from '@highwater/roles';
+import type {
+  MigrationSummary,
+  Operation,
+  PlannedStep,
+  ReadinessView,
+  StoredEventView,
+  UnfillableRowView,
+  VerificationView,
+} from '@highwater/roles';
 import type { z } from 'zod';
-import type { eventView, operationView, readinessView, summaryView, unfillableView } from './views.js';
+import type {
+  eventView,
+  operationView,
+  readinessView,
+  stepsView,
+  summaryView,
+  unfillableView,
+  verificationView,
+} from './views.js';
 
 /** What the OpenAPI document says is what the control port answers; the compiler compares them. */
 describe('documented answers', () => {
@@ -11,5 +27,7 @@ describe('documented answers', () => {
     expectTypeOf<keyof z.infer<typeof summaryView>>().toEqualTypeOf<keyof MigrationSummary>();
     expectTypeOf<keyof z.infer<typeof eventView>>().toEqualTypeOf<keyof StoredEventView>();
     expectTypeOf<keyof z.infer<typeof unfillableView>['rows'][number]>().toEqualTypeOf<keyof UnfillableRowView>();
+    expectTypeOf<keyof z.infer<typeof verificationView>>().toEqualTypeOf<keyof VerificationView>();
+    expectTypeOf<keyof z.infer<typeof stepsView>['steps'][number]>().toEqualTypeOf<keyof PlannedStep>();
   });
 });

@@ -97,6 +97,36 @@ export const unfillableView = z.object({
   ),
 });
 
+const verified = { table: text, target: text, checked: count, mismatches: count, nulls: count };
+export const verificationView = z.object({
+  migration: text,
+  last: z
+    .object({
+      at: instant,
+      operationId: text.nullable(),
+      checked: count,
+      mismatches: count,
+      tables: z.array(z.object(verified)),
+    })
+    .nullable(),
+  running: z
+    .object({
+      run: text,
+      startedAt: instant,
+      checked: count,
+      mismatches: count,
+      tables: z.array(z.object({ ...verified, done: z.boolean() })),
+    })
+    .nullable(),
+  mismatches: z.array(
+    z.object({ table: text, target: text, key: z.array(text), sqlstate: text.nullable(), foundAt: instant }),
+  ),
+});
+
+export const stepsView = z.object({
+  steps: z.array(z.object({ step: text, table: text.nullable(), lock: text, effect: text, sql: z.array(text) })),
+});
+
 export const problemView = z.looseObject({
   type: text,
   title: text,

@@ -1,27 +1,18 @@
-import { Body, Controller, Get, Inject, Param, Patch, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Param, Patch, Post, Res } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiConsumes, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
-import type { MigrationStatusView, MigrationSummary, Operation, UnfillableRowView } from '@highwater/roles';
+import type { MigrationStatusView, MigrationSummary, Operation } from '@highwater/roles';
 import type { z } from 'zod';
 import { accepted, Answer, Mutation } from '../http/accepted.js';
 import { Caller, withReason, type CallerContext } from '../http/caller.js';
-import {
-  finishBody,
-  idParameter,
-  limitsBody,
-  optionalReasonBody,
-  pageQuery,
-  planBody,
-  reasonBody,
-} from '../http/schemas.js';
-import { statusView, summariesView, unfillableView } from '../http/views.js';
+import { finishBody, idParameter, limitsBody, optionalReasonBody, planBody, reasonBody } from '../http/schemas.js';
+import { statusView, summariesView } from '../http/views.js';
 import { ChangeLimits } from './change-limits.js';
 import { FinishMigration } from './finish-migration.js';
 import { HaltMigration } from './halt-migration.js';
 import { limitsOf } from './limits.js';
 import { ListMigrations } from './list-migrations.js';
-import { ListUnfillable } from './list-unfillable.js';
 import { PauseMigration } from './pause-migration.js';
 import { PlanMigration } from './plan-migration.js';
 import { PreflightMigration } from './preflight-migration.js';
@@ -61,15 +52,6 @@ export class MigrationsController {
   @Answer('Status of one migration, as last measured', statusView)
   show(@Param('id', id) migration: string): Promise<MigrationStatusView> {
     return this.queries.execute(new ShowMigration(migration));
-  }
-
-  @Get(':id/unfillable')
-  @Answer('Rows that no pass could fill: keys and reasons only', unfillableView)
-  async unfillable(
-    @Param('id', id) migration: string,
-    @Query({ schema: pageQuery }) page: z.output<typeof pageQuery>,
-  ): Promise<{ rows: readonly UnfillableRowView[] }> {
-    return { rows: await this.queries.execute(new ListUnfillable(migration, page)) };
   }
 
   @Post(':id/preflight')
@@ -153,10 +135,13 @@ export class MigrationsController {
   @Mutation('Change limits while it runs')
   async limits(
     @Param('id', id) migration: string,
-    @Body({ schema: limitsBody }) limits: z.output<typeof limitsBody>,
+    @Body({ schema: limitsBody }) { reason, ...limits }: z.output<typeof limitsBody>,
     @Caller() caller: CallerContext,
     @Res({ passthrough: true }) response: Response,
   ): Promise<Operation> {
-    return accepted(response, await this.commands.execute(new ChangeLimits(migration, limitsOf(limits), caller)));
+    return accepted(
+      response,
+      await this.commands.execute(new ChangeLimits(migration, limitsOf(limits), withReason(caller, reason))),
+    );
   }
 }

@@ -18,6 +18,8 @@ export const alreadyPlanned = 'HW6017';
 export const keyReused = 'HW6018';
 /** HW6019: the migration is paused, halted or held, and the request needs it running. Resume or release it first. */
 export const stopped = 'HW6019';
+/** HW6020: a filter names a table that the plan does not have. The answer lists those it has; a name may be given with or without its schema. */
+export const unknownTable = 'HW6020';
 /** HW2090: preflight found an obstacle; the migration cannot start. Each failed check names the statement that clears it. */
 export const preflightFailed = 'HW2090';
 /** HW5090: the cutover attempt ended without enforcing every table; the message names the table and who stood in the way. Ask again: it goes on from there. */
@@ -26,6 +28,8 @@ export const cutoverFailed = 'HW5090';
 export const fenceLate = 'HW5091';
 /** HW5092: NULL rows are left that no pass could fill; look at the list of unfillable rows. */
 export const nullsLeft = 'HW5092';
+/** HW5094: a cutover attempt was ended before it was through, because somebody paused or halted the migration or its tables changed. What was not enforced has no constraint of ours. Resume (or restore the schema), and ask for the cutover again. */
+export const cutoverStopped = 'HW5094';
 /** HW5093: the bridge was used within the window, so an old writer still needs it and `finish` waits. Convert the named application. */
 export const bridgeInUse = 'HW5093';
 /** HW9050: the plan has a stream and no Kafka was configured. Set HIGHWATER_KAFKA_BROKERS, or write `stream: none` into the plan. */

@@ -20,7 +20,11 @@ const started: readonly LiveMigration['phase'][] = [
 interface PassRow extends Record<string, unknown> {
   since_bridge: boolean;
   age_ms: string | null;
+  failure_age_ms: string | null;
 }
+
+/** Pause of a plan's own cutover after a failed attempt: whoever was in the way is rarely gone within seconds. Ten seconds to ten minutes. */
+const autoPauseMs = (attempts: number): number => Math.min(600_000, 10_000 * 2 ** Math.max(0, attempts - 1));
 
 /** One round of reading what `nextAct` decides on. */
 export async function readFacts(
@@ -34,9 +38,10 @@ export async function readFacts(
   const [pass] = await context.database.state.query<PassRow>(
     'reading tail passes',
     `select coalesce(bool_or(started_at > $3::timestamptz), false) as since_bridge,
-            extract(epoch from clock_timestamp() - max(finished_at)) * 1000 as age_ms
+            extract(epoch from clock_timestamp() - max(finished_at)) * 1000 as age_ms,
+            extract(epoch from clock_timestamp() - $4::timestamptz) * 1000 as failure_age_ms
        from highwater.sweep_range where migration_id = $1 and epoch = $2 and pass > 0 and done`,
-    [process.id, state.epoch, state.bridge?.at ?? 'infinity'],
+    [process.id, state.epoch, state.bridge?.at ?? 'infinity', state.cutoverFailure?.at ?? null],
   );
   const fence = state.stream === 'open' ? await currentFence(context, process, state) : undefined;
   const fenceOpen = fence !== undefined && !isReached(fence) && fence.ageMs < 30_000;
@@ -66,9 +71,15 @@ export async function readFacts(
     msSinceFence: fence ? fence.ageMs : Infinity,
     verificationWanted: state.bridge !== null && (state.verification === null || !state.verification.afterBridge),
     ready: seen.ready,
+    autoDue:
+      state.cutoverStart === 'auto' &&
+      !state.held &&
+      (state.cutoverFailure === null || Number(pass?.failure_age_ms ?? 0) > autoPauseMs(state.cutoverAttempts)),
+    guarded: seen.nulls.guarded,
     cutoverOperationId: open('cutover')?.id ?? null,
     begunOperationId: state.phase === 'cutting-over' ? state.operationId : null,
     finishOperationId: open('finish')?.id ?? null,
+    unenforceOperationId: open('unenforce')?.id ?? null,
     bridgeJudged: bridgeJudged(open('finish')),
   };
   return { facts, progress };

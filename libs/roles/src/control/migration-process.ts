@@ -1,11 +1,18 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { HighwaterError, isHighwaterError } from '@highwater/kernel';
-import { evaluateReadiness, readinessSubject, type LiveMigration, type Readiness } from '@highwater/migration';
+import { isHighwaterError } from '@highwater/kernel';
+import {
+  evaluateReadiness,
+  readinessSubject,
+  type LiveMigration,
+  type Observations,
+  type Readiness,
+} from '@highwater/migration';
 import { RateWindow } from '@highwater/sweep';
 import {
   databaseError,
   markOperation,
   openOperations,
+  projectSchemaFit,
   readBridgeUses,
   readDdlSteps,
   readEvaluation,
@@ -15,7 +22,8 @@ import {
 } from '@highwater/target-db';
 import { bridgeInUse } from './codes.js';
 import { budgetOf } from './acts/budget.js';
-import { cutOver } from './acts/cutover.js';
+import { askForCutover, carryOutCutover } from './acts/asked-cutover.js';
+import { undoGuards } from './acts/cutover.js';
 import { expand } from './acts/expand.js';
 import { writeFence } from './acts/fence.js';
 import { finish } from './acts/finish.js';
@@ -24,8 +32,9 @@ import { buildNullIndexes } from './acts/null-indexes.js';
 import { openStream } from './acts/open-stream.js';
 import { keepWithinRetention } from './acts/retention.js';
 import { completeSweep, startSweep, startTailPass } from './acts/sweep.js';
-import { verifyAll } from './acts/verify.js';
-import { issue, projectState, runCommand, service, streamOf, type ControlContext, type Issuer } from './context.js';
+import { unenforceAsked } from './acts/unenforce.js';
+import { verifyAfterBridge } from './acts/verify.js';
+import { issue, projectState, streamOf, type ControlContext } from './context.js';
 import { readFacts } from './facts.js';
 import { nextAct, type Act } from './next-act.js';
 import { notCounted, readNullCounts, type NullCounts } from './null-counts.js';
@@ -35,21 +44,23 @@ import { carryOutLong } from './long-operations.js';
 import { carryOut, fail, failOpen } from './operations.js';
 import type { ReadinessView } from './port.js';
 import { say, type ProcessState } from './process-state.js';
-import { resolvePlan } from './resolve.js';
+import { resolveOrRemember, type PlanRejected } from './resolve.js';
 import { serverClock } from './server-clock.js';
 import { statusView } from './status.js';
 
 const evaluateEveryMs = 500;
 const operationsEveryMs = 150;
 const actEveryMs = 150;
+const longEveryMs = 250;
 const retryMsMax = 10_000;
 const readinessAgeMsMax = 5_000;
 
 /*
- * The control process of one migration: three loops over the same log, each of which may die at any point and be started elsewhere.
+ * The control process of one migration: loops over the same log, each of which may die at any point and be started elsewhere.
  *
  *   operations  accepted requests → commands (pause and halt wait for the gate) ........ durable: the operation's row
  *   act         state + facts → nextAct → one idempotent act → its event ............... durable: the event; truth: catalog and tables
+ *   long        verification and retry, by the page ................................... durable: cursor and entries
  *   evaluate    observations → readiness + status, stored in the migration's row ....... durable: the row; BecameReady, CeasedReady
  *
  * Nothing is remembered in between that decides anything: a new process reads the log and the catalog and goes on.
@@ -64,6 +75,10 @@ export class MigrationProcess {
   private evaluatedAtMs = -Infinity;
   private nulls: NullCounts = notCounted;
   private schemaChanged = false;
+  /** Why the plan could not be compiled against the present catalog. */
+  private unfit: PlanRejected | undefined;
+  /** The catalog has to be looked at again. */
+  private stale = false;
   private failures = 0;
 
   constructor(
@@ -76,6 +91,7 @@ export class MigrationProcess {
       this.loop('operations', operationsEveryMs, () => this.carryOutOperations()),
       this.loop('act', actEveryMs, () => this.act()),
       this.loop('evaluate', evaluateEveryMs, () => this.evaluate()),
+      this.loop('long operations', longEveryMs, () => this.carryOutLong()),
     ];
   }
 
@@ -106,13 +122,19 @@ export class MigrationProcess {
     return state.phase === 'none' ? undefined : state;
   }
 
-  /** The plan compiled against the catalog; again after expand, when columns were added. */
+  /**
+   * The plan compiled against the catalog; again after expand, when columns were added. Where the tables no longer fit the plan, compiled
+   * against the catalog it fitted last: what is there must still be taken back, and whoever asks must still hear why nothing goes on.
+   */
   private async resolved(): Promise<ProcessState> {
-    if (this.process) return this.process;
-    const { plan, catalog, targets, parsed } = await resolvePlan(
+    if (this.process && !this.stale) return this.process;
+    const { plan, catalog, targets, parsed, unfit } = await resolveOrRemember(
       this.context.database.state,
-      this.migration.planSource,
+      this.migration,
     );
+    this.unfit = unfit;
+    this.stale = false;
+    if (this.process) return Object.assign(this.process, { plan, catalog, targets });
     this.process = {
       id: this.migration.id,
       short: this.migration.short,
@@ -131,17 +153,13 @@ export class MigrationProcess {
   private async carryOutOperations(): Promise<void> {
     const open = await openOperations(this.context.database.state, this.migration.id);
     if (open.length === 0) return;
-    let process: ProcessState;
-    try {
-      process = await this.resolved();
-    } catch (error) {
-      if (!isHighwaterError(error) || error.retry !== 'never') throw error;
-      // the catalog no longer fits the plan: those who ask to begin are told so, and may ask again when it does
-      for (const operation of open)
-        if (['preflight', 'start'].includes(operation.verb)) await fail(this.context, operation, error);
-      throw error;
-    }
-    await carryOut(this.context, process, open);
+    const begins = (verb: string): boolean => verb === 'preflight' || verb === 'start';
+    this.stale ||= this.unfit !== undefined && open.some(({ verb }) => begins(verb));
+    const process = await this.resolved();
+    const { unfit } = this;
+    // those who ask to begin are told that the catalog does not fit the plan, and may ask again when it does
+    for (const operation of open) if (unfit && begins(operation.verb)) await fail(this.context, operation, unfit);
+    await carryOut(this.context, process, unfit ? open.filter(({ verb }) => !begins(verb)) : open);
   }
 
   private async act(): Promise<void> {
@@ -177,7 +195,7 @@ export class MigrationProcess {
       case 'expand':
         doing('adding columns');
         await expand(context, process, state, signal);
-        this.process = undefined;
+        this.stale = true;
         return;
       case 'openStream':
         doing(`opening the stream, epoch ${act.epoch}`);
@@ -187,7 +205,7 @@ export class MigrationProcess {
         return startSweep(context, process, state, act.epoch);
       case 'buildNullIndexes':
         doing('building the partial indexes over NULL rows');
-        await buildNullIndexes(context, process);
+        await buildNullIndexes(context, process, signal);
         this.nulls = await readNullCounts(context, process);
         return;
       case 'tailPass':
@@ -202,66 +220,32 @@ export class MigrationProcess {
         await writeFence(context, process, state, 'readiness');
         return;
       case 'verify':
-        return verifyAll(context, process, state, signal, (checked) => doing(`${checked} rows compared`));
+        return doing(`${await verifyAfterBridge(context, process)} rows compared`);
+      case 'unenforce':
+        doing('dropping NOT NULL');
+        return unenforceAsked(context, process, state, act.operationId, signal);
       case 'cutover':
         doing('cutting over');
-        return this.cutOver(act.operationId, process, state);
+        return carryOutCutover(context, process, state, act.operationId, {
+          readiness: this.readiness,
+          schemaChanged: () => this.schemaChanged,
+          ended: signal,
+        });
+      case 'undoGuard':
+        doing('taking back the check of an attempt that has ended');
+        return undoGuards(context, process, budgetOf(state, signal));
+      case 'askForCutover':
+        return askForCutover(context, process.id, this.readiness?.generation ?? '');
       case 'finish':
         doing('taking our objects away');
         return this.finish(act.operationId, process, state);
     }
   }
 
-  private async cutOver(operationId: string, process: ProcessState, state: LiveMigration): Promise<void> {
-    const { context } = this;
-    const access = context.database.state;
-    const operation = (await openOperations(access, process.id)).find((one) => one.id === operationId);
-    const by: Issuer = { actor: operation?.actor ?? service.actor, operationId };
-    const readiness = this.readiness;
-    let begun = state;
-    if (state.phase !== 'cutting-over') {
-      if (!readiness) return;
-      const asked = String(operation?.request['generation'] ?? '');
-      const ran = await runCommand(
-        context,
-        process.id,
-        'CutOver',
-        {
-          operationId,
-          reason: String(operation?.request['reason'] ?? ''),
-          // the request was checked against the generation it saw when it was accepted; here only being ready still counts
-          expectedGeneration: asked && readiness.ready ? readiness.generation : asked,
-          generation: readiness.generation,
-          conditions: readiness.conditions,
-        },
-        by,
-      );
-      if ('refusal' in ran) {
-        const unmet = JSON.stringify(ran.refusal.detail);
-        if (operation)
-          await fail(
-            context,
-            operation,
-            new HighwaterError('HW6011', 'never', `cutover refused: ${ran.refusal.refused} ${unmet}`),
-          );
-        return;
-      }
-      begun = ran.state;
-    }
-    const budget = budgetOf(begun, this.ended.signal, {
-      lockBudgetMs: numberOf(operation?.request['lockBudgetMs']),
-      lockAttempts: numberOf(operation?.request['lockAttempts']),
-    });
-    try {
-      await cutOver(context, process, begun, by, budget, this.ended.signal);
-      if (operation) await markOperation(access, operation.id, 'succeeded', { result: { phase: 'enforced' } });
-    } catch (error) {
-      if (this.ended.signal.aborted) throw error;
-      // still cutting over: an outcome is unknown, or a check could not be taken back. Nothing is decided yet, so the operation goes on
-      if ((await this.state())?.phase === 'cutting-over') throw error;
-      if (operation) await fail(context, operation, error);
-      context.logger.warn({ migrationId: process.id, err: error }, 'cutover attempt failed');
-    }
+  private async carryOutLong(): Promise<void> {
+    const state = await this.state();
+    if (!state || state.phase === 'finished') return;
+    await carryOutLong(this.context, await this.resolved(), state, this.ended.signal);
   }
 
   private async finish(operationId: string, process: ProcessState, state: LiveMigration): Promise<void> {
@@ -273,6 +257,7 @@ export class MigrationProcess {
       ...(typeof operation.request['afterMs'] === 'number' ? { afterMs: operation.request['afterMs'] } : {}),
     });
     await markOperation(this.context.database.state, operationId, 'succeeded', { result });
+    await failOpen(this.context, process.id);
     await this.evaluate();
   }
 
@@ -307,11 +292,16 @@ export class MigrationProcess {
     const uses = await readBridgeUses(access, process.id);
     if (state.phase !== 'finished') this.nulls = await readNullCounts(context, process).catch(() => notCounted);
     const clock = await serverClock(access);
-    const observations = await observe(context, process, state, { nulls: this.nulls, progress, uses, clock });
+    const observations = await observe(context, process, state, {
+      nulls: this.nulls,
+      progress,
+      uses,
+      clock,
+      unfit: this.unfit?.message,
+    });
     const { schema, slot, stream } = observations;
     await keepWithinRetention(context, process, state, slot);
-    this.schemaChanged =
-      schema !== undefined && !('error' in schema) && schema.fingerprintExpected !== schema.fingerprintFound;
+    await this.noteSchema(schema);
     this.readiness ??= await this.lastReadiness();
     const readiness = evaluateReadiness(readinessSubject(process.id, state), observations, this.readiness, clock());
     this.readiness = readiness;
@@ -332,6 +322,17 @@ export class MigrationProcess {
     });
     await saveEvaluation(access, process.id, readinessView(readiness), view);
     await issueReadiness(context, process.id, state, readiness);
+  }
+
+  /** What cannot be seen changes nothing: the tables are as they were seen last. */
+  private async noteSchema(seen: Observations['schema']): Promise<void> {
+    this.stale ||= this.unfit !== undefined;
+    if (seen === undefined || 'error' in seen) return;
+    const changed = seen.fingerprintExpected !== seen.fingerprintFound;
+    await projectSchemaFit(this.context.database.state, this.migration.id, changed);
+    // while it is changed the present catalog is compiled against each time, and once more when it is restored
+    this.stale ||= changed || this.schemaChanged;
+    this.schemaChanged = changed;
   }
 
   /** Ready now: an evaluation that stopped coming, because a look hangs or fails, is no readiness. */
@@ -364,8 +365,6 @@ async function issueReadiness(
 }
 
 const readinessView = (readiness: Readiness): ReadinessView & { planHash: string } => ({ ...readiness });
-
-const numberOf = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined);
 
 function waitMessage(reason: string, process: ProcessState): string {
   switch (reason) {

@@ -23,9 +23,12 @@ const bridged: ProcessFacts = {
   msSinceFence: 100,
   verificationWanted: false,
   ready: true,
+  autoDue: false,
+  guarded: false,
   cutoverOperationId: null,
   begunOperationId: null,
   finishOperationId: null,
+  unenforceOperationId: null,
   bridgeJudged: false,
 };
 const act = (facts: Partial<ProcessFacts>): unknown => nextAct({ ...bridged, ...facts });
@@ -61,6 +64,29 @@ describe('the next act', () => {
     expect(act({ ...held, pass: 3 })).toEqual({ kind: 'wait', reason: 'TailPass' });
     expect(act({ nulls: 1, unfillableOpen: 1, pass: 900, msSinceTailPass: 59_000 })).toMatchObject({ kind: 'wait' });
     expect(act({ nulls: 1, unfillableOpen: 1, pass: 900, msSinceTailPass: 61_000 })).toMatchObject({ pass: 901 });
+  });
+
+  it('ends an attempt under way itself, halted or with a changed schema: its check must not stay in force', () => {
+    const facts = { phase: 'cutting-over', begunOperationId: 'one', guarded: true } as const;
+    expect(act({ ...facts, pause: 'halted' })).toEqual({ kind: 'cutover', operationId: 'one' });
+    expect(act({ ...facts, schemaChanged: true })).toEqual({ kind: 'cutover', operationId: 'one' });
+  });
+
+  it('takes back a check that is in force without an attempt, halted or not', () => {
+    expect(act({ guarded: true })).toEqual({ kind: 'undoGuard' });
+    expect(act({ guarded: true, pause: 'halted', schemaChanged: true })).toEqual({ kind: 'undoGuard' });
+    expect(act({ guarded: true, phase: 'enforced' })).toEqual({ kind: 'wait', reason: 'AwaitingFinish' });
+  });
+
+  it('asks for the cutover itself when the plan says so, once ready, and goes on with the operation it asked for', () => {
+    expect(act({ autoDue: true })).toEqual({ kind: 'askForCutover' });
+    expect(act({ autoDue: true, ready: false })).toEqual({ kind: 'wait', reason: 'AwaitingCutover' });
+    expect(act({ autoDue: true, pause: 'paused' })).toEqual({ kind: 'wait', reason: 'Paused' });
+    expect(act({ autoDue: true, cutoverOperationId: 'one' })).toEqual({ kind: 'cutover', operationId: 'one' });
+  });
+
+  it('adds no column while halted', () => {
+    expect(act({ phase: 'preflighted', pause: 'halted' })).toEqual({ kind: 'wait', reason: 'Halted' });
   });
 
   it('begins a cutover only while it is ready', () => {

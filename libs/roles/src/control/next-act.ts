@@ -12,6 +12,11 @@ export type Act =
   | { readonly kind: 'fence' }
   | { readonly kind: 'verify' }
   | { readonly kind: 'cutover'; readonly operationId: string }
+  /** Asks for the cutover on behalf of the plan. */
+  | { readonly kind: 'askForCutover' }
+  /** Takes back a check that an attempt which has ended left in force. */
+  | { readonly kind: 'undoGuard' }
+  | { readonly kind: 'unenforce'; readonly operationId: string }
   | { readonly kind: 'finish'; readonly operationId: string }
   | { readonly kind: 'wait'; readonly reason: WaitReason };
 
@@ -52,15 +57,17 @@ const tailPassesMin = 3;
 export function nextAct(facts: ProcessFacts): Act {
   if (facts.phase === 'finished') return wait('Finished');
   if (facts.phase === 'enforced') return onceEnforced(facts);
-  if (!facts.started) return wait('NotStarted');
-  if (facts.phase === 'preflighted') return { kind: 'expand' };
-  if (facts.pause === 'halted') return wait('Halted');
-  if (facts.schemaChanged) return wait('SchemaChanged');
   if (facts.phase === 'cutting-over') {
     // an attempt that was under way when a process died goes on without anyone asking again: the catalog says where it stands. Nor does a
-    // broken stream leave it half done: it ends behind its guard, or fails for want of a fence, and then the stream is rebuilt
+    // broken stream leave it half done: it ends behind its guard, or fails for want of a fence, and then the stream is rebuilt. Nor a halt
+    // or a changed schema: it is the attempt itself that takes back its check and fails
     return { kind: 'cutover', operationId: facts.cutoverOperationId ?? facts.begunOperationId ?? 'resumed' };
   }
+  if (facts.guarded) return { kind: 'undoGuard' };
+  if (!facts.started) return wait('NotStarted');
+  if (facts.pause === 'halted') return wait('Halted');
+  if (facts.schemaChanged) return wait('SchemaChanged');
+  if (facts.phase === 'preflighted') return { kind: 'expand' };
   if (facts.streamWanted && facts.stream === 'broken') return afterBreak(facts.onBreak, facts.epoch);
   if (facts.phase === 'expanded') {
     if (facts.streamWanted) return { kind: 'openStream', epoch: Math.max(facts.epoch, 1) };
@@ -75,6 +82,9 @@ export function nextAct(facts: ProcessFacts): Act {
 
 /** Who still needs the bridge is reported through the stream: without one nobody can tell that it may go. */
 function onceEnforced(facts: ProcessFacts): Act {
+  // an emergency comes before a finish that still waits for the bridge; one that has judged it unused takes the bridge away
+  if (facts.unenforceOperationId !== null && !facts.bridgeJudged)
+    return { kind: 'unenforce', operationId: facts.unenforceOperationId };
   const blind = facts.streamWanted && facts.stream === 'broken' && !facts.bridgeJudged;
   if (blind && facts.onBreak === 'rebuild') return { kind: 'openStream', epoch: facts.epoch + 1 };
   return facts.finishOperationId === null
@@ -102,8 +112,10 @@ function whileSweeping(facts: ProcessFacts): Act {
 }
 
 function whileBridged(facts: ProcessFacts): Act {
+  if (facts.unenforceOperationId !== null) return { kind: 'unenforce', operationId: facts.unenforceOperationId };
   if (facts.cutoverOperationId !== null && facts.ready)
     return { kind: 'cutover', operationId: facts.cutoverOperationId };
+  if (facts.autoDue && facts.ready) return { kind: 'askForCutover' };
   if (facts.openRanges > 0) return wait('TailPass');
   // listed rows too: only a pass finds that the application has given one its value, or deleted it, and closes its entry
   const unsettled = facts.nulls > 0 || facts.unfillableOpen > 0;

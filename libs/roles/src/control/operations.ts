@@ -1,10 +1,11 @@
 import { HighwaterError, isHighwaterError } from '@highwater/kernel';
 import type { Migration } from '@highwater/migration';
-import { databaseError, drainGate, markOperation, type StoredOperation } from '@highwater/target-db';
+import { databaseError, drainGate, markOperation, openOperations, type StoredOperation } from '@highwater/target-db';
 import { issue, projectState, streamOf, type ControlContext, type Issuer } from './context.js';
 import { preflight } from './acts/preflight.js';
 import { notReady, preflightFailed } from './codes.js';
 import type { ProcessState } from './process-state.js';
+import { phaseError } from './refusals.js';
 
 const issuerOf = (operation: StoredOperation): Issuer => ({ actor: operation.actor, operationId: operation.id });
 const reasonOf = (operation: StoredOperation): string => String(operation.request['reason'] ?? '');
@@ -57,6 +58,14 @@ export async function fail(context: ControlContext, operation: StoredOperation, 
   await markOperation(context.database.state, operation.id, 'failed', {
     error: { code: known.code, message: known.message, ...(known.help === undefined ? {} : { help: known.help }) },
   });
+}
+
+/** A finished migration has no process any more that could carry out what is still open. */
+export async function failOpen(context: ControlContext, id: string): Promise<void> {
+  const { state } = await context.runner.state(streamOf(id));
+  if (state.phase !== 'finished') return;
+  for (const operation of await openOperations(context.database.state, id))
+    await fail(context, operation, phaseError(id, operation.verb, state));
 }
 
 async function carryOutOne(context: ControlContext, process: ProcessState, operation: StoredOperation): Promise<void> {
@@ -113,6 +122,24 @@ async function carryOutOne(context: ControlContext, process: ProcessState, opera
       const limits = (operation.request['limits'] ?? {}) as Record<string, number>;
       const state = await issue(context, process.id, 'ChangeLimits', { limits }, by);
       return done({ limits: state.limits });
+    }
+    case 'hold':
+    case 'release':
+    case 'approve': {
+      const type = ({ hold: 'Hold', release: 'Release', approve: 'Approve' } as const)[operation.verb];
+      const state = await issue(context, process.id, type, { reason: reasonOf(operation) }, by);
+      return done({ held: state.held, approvals: state.approvals.length });
+    }
+    case 'verify':
+    case 'retry':
+      return; // a loop of their own
+    case 'unenforce': {
+      const { state } = await context.runner.state(streamOf(process.id));
+      if (state.phase === 'none') return;
+      if (!state.targets.some((target) => target.enforcement === 'enforced')) return done({ tables: [] });
+      if (!['enforced', 'bridged'].includes(state.phase)) throw phaseError(process.id, 'unenforce', state);
+      if (operation.status === 'accepted') await markOperation(access, operation.id, 'running');
+      return; // the act follows
     }
     case 'cutover': {
       const { state, version } = await context.runner.state(streamOf(process.id));

@@ -139,11 +139,81 @@ export interface UnfillableRowView {
   readonly lastSeen: string;
 }
 
-export interface CutoverInput {
-  /** The generation the caller saw (`If-Match`). */
-  readonly generation: string;
+export interface TableFilter {
+  /** As the plan or the catalog names it, with or without schema. */
+  readonly table?: string | undefined;
+}
+
+/** Open entries to look at or to retry; an absent name means all. */
+export interface UnfillableFilter extends TableFilter {
+  readonly reason?: string | undefined;
+}
+
+export interface VerifiedTable {
+  readonly table: string;
+  readonly target: string;
+  readonly checked: number;
+  readonly mismatches: number;
+  /** Rows without a value: listed as unfillable or still to be filled, never mismatches. */
+  readonly nulls: number;
+}
+
+/** A row that holds another value than the rule gives; its key alone, never a value. */
+export interface MismatchView {
+  readonly table: string;
+  readonly target: string;
+  readonly key: readonly string[];
+  /** null: the values differ; else the server refused to compute the rule for this row. */
+  readonly sqlstate: string | null;
+  readonly foundAt: string;
+}
+
+export interface VerificationView {
+  readonly migration: string;
+  /** The last complete one; null: there was none. */
+  readonly last: {
+    readonly at: string;
+    readonly operationId: string | null;
+    readonly checked: number;
+    readonly mismatches: number;
+    readonly tables: readonly VerifiedTable[];
+  } | null;
+  /** The one under way; null: none is. */
+  readonly running: {
+    /** An operation's id, or `after-bridge`. */
+    readonly run: string;
+    readonly startedAt: string;
+    readonly checked: number;
+    readonly mismatches: number;
+    readonly tables: readonly (VerifiedTable & { readonly done: boolean })[];
+  } | null;
+  readonly mismatches: readonly MismatchView[];
+}
+
+export interface LockLimits {
   readonly lockBudgetMs?: number;
   readonly lockAttempts?: number;
+}
+
+export interface Page {
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/** One step of a migration as `plan` shows it, before anything is done. */
+export interface PlannedStep {
+  readonly step: string;
+  readonly table: string | null;
+  /** Strongest lock on the table; rows only: `ROW`. */
+  readonly lock: string;
+  /** What the application may notice. */
+  readonly effect: string;
+  readonly sql: readonly string[];
+}
+
+export interface CutoverInput extends LockLimits {
+  /** The generation the caller saw (`If-Match`). */
+  readonly generation: string;
 }
 
 /**
@@ -171,9 +241,18 @@ export interface MigrationControl {
   cutover(id: string | undefined, input: CutoverInput, context: CommandContext): Promise<Operation>;
   operation(id: string): Promise<Operation | undefined>;
   events(id: string, afterVersion: number, limit: number): Promise<readonly StoredEventView[]>;
-  unfillable(
-    id: string,
-    page: { readonly limit: number; readonly offset: number },
-  ): Promise<readonly UnfillableRowView[]>;
+  unfillable(id: string, page: Page & UnfillableFilter): Promise<readonly UnfillableRowView[]>;
+  /** Derives and writes the listed rows again; entries that got filled are closed. */
+  retryUnfillable(id: string, filter: UnfillableFilter, context: CommandContext): Promise<Operation>;
+  /** Compares every stored value with what its rule gives now. */
+  verify(id: string, context: CommandContext): Promise<Operation>;
+  verification(id: string, page: Page & TableFilter): Promise<VerificationView>;
+  hold(id: string, context: CommandContext): Promise<Operation>;
+  release(id: string, context: CommandContext): Promise<Operation>;
+  approve(id: string, context: CommandContext): Promise<Operation>;
+  /** Drops NOT NULL again and keeps the bridge. */
+  unenforce(id: string, input: LockLimits, context: CommandContext): Promise<Operation>;
+  /** Every step with its SQL and its lock, as the catalog is now. */
+  steps(id: string): Promise<readonly PlannedStep[]>;
   setLimits(id: string, limits: Partial<Limits>, context: CommandContext): Promise<Operation>;
 }

@@ -37,10 +37,15 @@ export interface ProcessFacts {
   readonly msSinceFence: number;
   readonly verificationWanted: boolean;
   readonly ready: boolean;
+  /** The plan says that the cutover starts by itself, nobody holds it, and the pause after a failed attempt is over. */
+  readonly autoDue: boolean;
+  /** A check of ours is in force on a table that is not enforced: right inside an attempt, a leftover of a lost one outside. */
+  readonly guarded: boolean;
   readonly cutoverOperationId: string | null;
   /** Of `CutoverBegan`, for an attempt found under way. */
   readonly begunOperationId: string | null;
   readonly finishOperationId: string | null;
+  readonly unenforceOperationId: string | null;
   /** finish has found the bridge unused and stored that: it may take the stream down, broken or not. */
   readonly bridgeJudged: boolean;
 }

@@ -1,13 +1,14 @@
 import type { TargetState } from '@highwater/migration';
 import type { ControlContext } from './context.js';
-import type { UnfillableRowView } from './port.js';
+import type { Page, UnfillableFilter, UnfillableRowView } from './port.js';
+import { targetsNamed } from './targets-named.js';
 
 /** Open entries, oldest first. Keys only: never another value of the row. */
 export async function listUnfillable(
   context: ControlContext,
   migrationId: string,
   targets: readonly TargetState[],
-  page: { limit: number; offset: number },
+  page: Page & UnfillableFilter,
 ): Promise<readonly UnfillableRowView[]> {
   const rows = await context.database.state.query<{
     target_no: number;
@@ -21,8 +22,15 @@ export async function listUnfillable(
   }>(
     'listing unfillable rows',
     `select target_no, key, reason, sqlstate, constraint_name, attempts, first_seen, last_seen from highwater.unfillable_row
-      where migration_id = $1 and closed_at is null order by first_seen, target_no, key limit $2 offset $3`,
-    [migrationId, Math.min(page.limit, 1_000), page.offset],
+      where migration_id = $1 and closed_at is null and target_no = any($4::int[]) and ($5::text is null or reason = $5)
+      order by first_seen, target_no, key limit $2 offset $3`,
+    [
+      migrationId,
+      Math.min(page.limit, 1_000),
+      page.offset,
+      targetsNamed(migrationId, targets, page.table),
+      page.reason ?? null,
+    ],
   );
   return rows.map((row) => ({
     table: targets[row.target_no]?.table ?? String(row.target_no),

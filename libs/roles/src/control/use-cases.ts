@@ -1,17 +1,14 @@
-import { randomUUID } from 'node:crypto';
-import { HighwaterError } from '@highwater/kernel';
+import { HighwaterError, must } from '@highwater/kernel';
 import { parseMigrationEvent, type LiveMigration, type Migration } from '@highwater/migration';
 import type { Limits } from '@highwater/plan';
 import {
-  acceptOperation,
   findMigration,
-  findOperation,
   listMigrations,
   markOperation,
   openOperations,
   readEvaluation,
   registerMigration,
-  type StoredOperation,
+  storeCatalog,
 } from '@highwater/target-db';
 import * as codes from './codes.js';
 import { issue, streamOf, type ControlContext } from './context.js';
@@ -20,35 +17,68 @@ import type {
   CutoverInput,
   MigrationControl,
   MigrationStatusView,
+  LockLimits,
   MigrationSummary,
   Operation,
+  Page,
+  PlannedStep,
   ReadinessView,
   StoredEventView,
+  TableFilter,
+  UnfillableFilter,
   UnfillableRowView,
+  VerificationView,
 } from './port.js';
-import { readPlan, resolvePlan, sha256, shortOf } from './resolve.js';
+import { attemptUnderWay, notEvaluated, NotReady, phaseError } from './refusals.js';
+import { Requests } from './requests.js';
+import { readPlan, resolvePlan, shortOf } from './resolve.js';
+import { describePlan, describeUnenforce } from '../setup/describe-plan.js';
+import { bridgeJudged } from './acts/bridge-unused.js';
+import { targetsNamed } from './targets-named.js';
 import { listUnfillable } from './unfillable-view.js';
+import { verificationView } from './verification-view.js';
 
 /** An evaluation older than this says nothing about now. */
 const evaluationAgeMsMax = 15_000;
+
+const live: readonly Migration['phase'][] = [
+  'planned',
+  'preflighted',
+  'preflight-failed',
+  'expanded',
+  'streaming',
+  'sweeping',
+  'swept',
+  'bridged',
+  'cutting-over',
+  'enforced',
+];
+const beforeEnforced = live.filter((phase) => phase !== 'enforced');
+/** Phases in which there are filled rows to compare and listed ones to try again. */
+const compared: readonly Migration['phase'][] = ['sweeping', 'swept', 'bridged', 'cutting-over', 'enforced'];
 
 /**
  * The requests, as both apps make them. A request is stored as an operation before it is acknowledged; the control process carries it out.
  * Only `plan` is done at once: nothing runs yet that could carry it out.
  */
 export class UseCases implements MigrationControl {
-  constructor(private readonly context: ControlContext) {}
+  private readonly requests: Requests;
+
+  constructor(private readonly context: ControlContext) {
+    this.requests = new Requests(context.database.state);
+  }
 
   async plan(source: string, by: CommandContext): Promise<Operation> {
     const { state: access } = this.context.database;
     const { parsed } = readPlan(source);
     const id = parsed.plan.migration;
-    const operation = await this.accept(id, 'plan', { planHash: parsed.hash }, by);
-    if (operation.status !== 'accepted') return view(operation);
+    const operation = await this.requests.ask(id, 'plan', { planHash: parsed.hash }, by);
+    if (operation.status !== 'accepted') return operation;
     try {
-      const { plan, targets } = await resolvePlan(access, source);
+      const { plan, targets, catalog } = await resolvePlan(access, source);
       const short = shortOf(id);
       await registerMigration(access, { id, short, planSource: source, planHash: parsed.hash });
+      await storeCatalog(access, id, catalog);
       await issue(
         this.context,
         id,
@@ -83,7 +113,7 @@ export class UseCases implements MigrationControl {
         });
       throw error;
     }
-    return this.known(operation.id);
+    return must(await this.operation(operation.id), 'an accepted operation is stored');
   }
 
   async list(): Promise<readonly MigrationSummary[]> {
@@ -114,7 +144,7 @@ export class UseCases implements MigrationControl {
 
   async start(id: string, by: CommandContext): Promise<Operation> {
     const state = await this.live(id);
-    if (state.phase === 'finished') throw this.phaseError(id, 'start', state);
+    if (state.phase === 'finished') throw phaseError(id, 'start', state);
     return this.ask(id, 'start', {}, by);
   }
 
@@ -124,8 +154,44 @@ export class UseCases implements MigrationControl {
     this.ask(id, 'resume', { reason: by.reason ?? '' }, by);
   halt = (id: string, by: CommandContext): Promise<Operation> => this.ask(id, 'halt', { reason: by.reason ?? '' }, by);
 
+  hold = (id: string, by: CommandContext): Promise<Operation> =>
+    this.askIn(beforeEnforced, id, 'hold', { reason: by.reason ?? '' }, by);
+  release = (id: string, by: CommandContext): Promise<Operation> =>
+    this.askIn(beforeEnforced, id, 'release', { reason: by.reason ?? '' }, by);
+  approve = (id: string, by: CommandContext): Promise<Operation> =>
+    this.askIn(beforeEnforced, id, 'approve', { reason: by.reason ?? '' }, by);
+
   setLimits = (id: string, limits: Partial<Limits>, by: CommandContext): Promise<Operation> =>
-    this.ask(id, 'set', { limits }, by);
+    this.askIn(live, id, 'set', { limits, ...(by.reason === undefined ? {} : { reason: by.reason }) }, by);
+
+  async verify(id: string, by: CommandContext): Promise<Operation> {
+    return this.askOnce('verification', id, 'verify', { reason: by.reason ?? '' }, by);
+  }
+
+  async verification(id: string, page: Page & TableFilter): Promise<VerificationView> {
+    return verificationView(this.context, id, await this.live(id), page);
+  }
+
+  async retryUnfillable(id: string, filter: UnfillableFilter, by: CommandContext): Promise<Operation> {
+    targetsNamed(id, (await this.live(id)).targets, filter.table);
+    return this.askOnce('retry', id, 'retry', { ...filter, why: by.reason ?? '' }, by);
+  }
+
+  async unenforce(id: string, input: LockLimits, by: CommandContext): Promise<Operation> {
+    const state = await this.live(id);
+    const open = await openOperations(this.context.database.state, id);
+    const some = state.targets.some((target) => target.enforcement === 'enforced');
+    // once finish has judged the bridge unused it takes it away: what would keep old writers alive afterwards is gone
+    if (!['enforced', 'bridged'].includes(state.phase) || !some || open.some((one) => bridgeJudged(one)))
+      throw phaseError(id, 'unenforce', state);
+    return this.ask(id, 'unenforce', { ...input, reason: by.reason ?? '' }, by);
+  }
+
+  async steps(id: string): Promise<readonly PlannedStep[]> {
+    const state = await this.live(id);
+    const resolved = await resolvePlan(this.context.database.state, state.planSource);
+    return [...describePlan(resolved), ...describeUnenforce(resolved)];
+  }
 
   async finish(
     id: string,
@@ -133,7 +199,7 @@ export class UseCases implements MigrationControl {
     by: CommandContext,
   ): Promise<Operation> {
     const state = await this.live(id);
-    if (state.phase !== 'enforced' && state.phase !== 'finished') throw this.phaseError(id, 'finish', state);
+    if (state.phase !== 'enforced' && state.phase !== 'finished') throw phaseError(id, 'finish', state);
     if (state.phase === 'enforced' && !state.streamPlanned && state.bridge && input.bridgeUnused !== true)
       throw new HighwaterError(
         codes.bridgeInUse,
@@ -157,11 +223,10 @@ export class UseCases implements MigrationControl {
   async cutover(id: string | undefined, input: CutoverInput, by: CommandContext): Promise<Operation> {
     const migration = id ?? (await this.onlyLive());
     const state = await this.live(migration);
-    if (by.idempotencyKey !== undefined) {
-      const earlier = await this.earlier(by.idempotencyKey, hashOf(migration, 'cutover', { ...input }));
-      if (earlier) return view(earlier);
-    }
-    if (state.phase === 'enforced' || state.phase === 'finished') throw this.phaseError(migration, 'cutover', state);
+    const asked = { ...input }; // the reason is not part of what makes two requests one
+    const earlier = await this.requests.earlier(migration, 'cutover', asked, by);
+    if (earlier) return earlier;
+    if (state.phase === 'enforced' || state.phase === 'finished') throw phaseError(migration, 'cutover', state);
     const running = (await openOperations(this.context.database.state, migration)).find((o) => o.verb === 'cutover');
     if (running || state.phase === 'cutting-over')
       throw attemptUnderWay(migration, running?.id ?? (state.phase === 'cutting-over' ? state.operationId : ''));
@@ -183,13 +248,7 @@ export class UseCases implements MigrationControl {
         'read /cutover/readiness again and present its generation in If-Match',
       );
     if (!readiness.ready) throw new NotReady(readiness);
-    const operation = await this.ask(
-      migration,
-      'cutover',
-      { ...input, reason: by.reason ?? '' },
-      by,
-      hashOf(migration, 'cutover', { ...input }),
-    );
+    const operation = await this.requests.ask(migration, 'cutover', { ...asked, reason: by.reason ?? '' }, by, asked);
     return this.onlyCutover(migration, operation);
   }
 
@@ -204,10 +263,7 @@ export class UseCases implements MigrationControl {
     throw refused;
   }
 
-  async operation(id: string): Promise<Operation | undefined> {
-    const found = await findOperation(this.context.database.state, id);
-    return found && view(found);
-  }
+  operation = (id: string): Promise<Operation | undefined> => this.requests.find(id);
 
   async events(id: string, afterVersion: number, limit: number): Promise<readonly StoredEventView[]> {
     await this.live(id);
@@ -219,9 +275,36 @@ export class UseCases implements MigrationControl {
     }));
   }
 
-  async unfillable(id: string, page: { limit: number; offset: number }): Promise<readonly UnfillableRowView[]> {
+  async unfillable(id: string, page: Page & UnfillableFilter): Promise<readonly UnfillableRowView[]> {
     const state = await this.live(id);
     return listUnfillable(this.context, id, state.targets, page);
+  }
+
+  private async askIn(
+    phases: readonly Migration['phase'][],
+    id: string,
+    verb: string,
+    request: Readonly<Record<string, unknown>>,
+    by: CommandContext,
+  ): Promise<Operation> {
+    const state = await this.live(id);
+    if (!phases.includes(state.phase)) throw phaseError(id, verb, state);
+    return this.requests.ask(id, verb, request, by);
+  }
+
+  /** For what reads a whole table: a second one beside the first would only be slower. */
+  private async askOnce(
+    what: string,
+    id: string,
+    verb: string,
+    request: Readonly<Record<string, unknown>>,
+    by: CommandContext,
+  ): Promise<Operation> {
+    const earlier = await this.requests.earlier(id, verb, request, by);
+    if (earlier) return earlier;
+    const running = (await openOperations(this.context.database.state, id)).find((one) => one.verb === verb);
+    if (running) throw attemptUnderWay(id, running.id, what);
+    return this.askIn(compared, id, verb, request, by);
   }
 
   private async ask(
@@ -229,47 +312,9 @@ export class UseCases implements MigrationControl {
     verb: string,
     request: Readonly<Record<string, unknown>>,
     by: CommandContext,
-    requestHash?: string,
   ): Promise<Operation> {
     await this.live(id);
-    return view(await this.accept(id, verb, request, by, requestHash));
-  }
-
-  private async accept(
-    id: string,
-    verb: string,
-    request: Readonly<Record<string, unknown>>,
-    by: CommandContext,
-    requestHash: string = hashOf(id, verb, request),
-  ): Promise<StoredOperation> {
-    const stored = await acceptOperation(this.context.database.state, {
-      id: randomUUID(),
-      migrationId: id,
-      verb,
-      actor: by.actor.name,
-      request,
-      requestHash,
-      idempotencyKey: by.idempotencyKey ?? null,
-    });
-    if (stored.requestHash !== requestHash) throw keyReused(by.idempotencyKey ?? '');
-    return stored;
-  }
-
-  private async earlier(key: string, requestHash: string): Promise<StoredOperation | undefined> {
-    const rows = await this.context.database.state.query<{ id: string }>(
-      'looking for the idempotency key',
-      'select id from highwater.operation where idempotency_key = $1',
-      [key],
-    );
-    const found = rows[0] && (await findOperation(this.context.database.state, rows[0].id));
-    if (found && found.requestHash !== requestHash) throw keyReused(key);
-    return found;
-  }
-
-  private async known(id: string): Promise<Operation> {
-    const found = await this.operation(id);
-    if (!found) throw new Error('invariant broken: an accepted operation is stored');
-    return found;
+    return this.requests.ask(id, verb, request, by);
   }
 
   private async live(id: string): Promise<LiveMigration> {
@@ -306,58 +351,4 @@ export class UseCases implements MigrationControl {
       'POST /migrations with its plan, or `highwater status` for the list',
     );
   }
-
-  private phaseError(id: string, asked: string, state: LiveMigration): HighwaterError {
-    const after = state.phase === 'enforced' ? 'it is enforced already' : `it is in phase "${state.phase}"`;
-    return new HighwaterError(codes.wrongPhase, 'never', `${asked} refused for migration "${id}": ${after}`, {
-      migration: id,
-      phase: state.phase,
-    });
-  }
-}
-
-/** Not ready, with the conditions: what a 422 shows. */
-export class NotReady extends HighwaterError {
-  constructor(readonly readiness: ReadinessView) {
-    const unmet = readiness.conditions.filter((condition) => condition.status !== 'True');
-    super(
-      codes.notReady,
-      'never',
-      `migration "${readiness.migration}" is not ready: ${unmet.map((one) => `${one.type} is ${one.status} (${one.reason})`).join(', ')}`,
-      { migration: readiness.migration, generation: readiness.generation },
-      unmet[0]?.message,
-    );
-  }
-}
-
-const notEvaluated = (id: string, ageMs: number | undefined): HighwaterError =>
-  new HighwaterError(
-    codes.notEvaluated,
-    'backoff',
-    ageMs === undefined
-      ? `migration "${id}" has not been evaluated yet`
-      : `migration "${id}" was last evaluated ${Math.round(ageMs / 1000)} s ago`,
-    { migration: id },
-    'start a service with process role control',
-  );
-
-const attemptUnderWay = (migration: string, operation: string): HighwaterError =>
-  new HighwaterError(
-    codes.attemptRunning,
-    'never',
-    `another cutover attempt of "${migration}" is under way`,
-    { migration, operation },
-    `GET /operations/${operation}`,
-  );
-
-const keyReused = (key: string): HighwaterError =>
-  new HighwaterError(codes.keyReused, 'never', `idempotency key "${key}" was used before with another request`, {
-    key,
-  });
-
-const hashOf = (id: string, verb: string, request: object): string => sha256(JSON.stringify([id, verb, request]));
-
-function view(stored: StoredOperation): Operation {
-  const { id, migrationId, verb, status, actor, requestedAt, finishedAt, result, error } = stored;
-  return { id, migrationId, verb, status, actor, requestedAt, finishedAt, result, error };
 }

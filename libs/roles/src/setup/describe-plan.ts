@@ -2,28 +2,19 @@ import { formatDuration } from '@highwater/kernel';
 import type { PlannedTable } from '@highwater/plan';
 import {
   bridgeDefinition,
+  bridgeName,
   fillRowsSupposed,
   guardStatements,
   nullIndexName,
   publicationStatement,
   setNotNullStatements,
-  checkName,
   streamName,
+  checkName,
   type FillTarget,
 } from '@highwater/target-db';
 import { publishedTables } from '../control/acts/open-stream.js';
+import type { PlannedStep } from '../control/port.js';
 import type { ResolvedPlan } from '../control/resolve.js';
-
-/** One step of a migration as `plan` shows it, before anything is done. */
-export interface PlannedStep {
-  readonly step: string;
-  readonly table: string | null;
-  /** Strongest lock on the table; rows only: `ROW`. */
-  readonly lock: string;
-  /** What the application may notice. */
-  readonly effect: string;
-  readonly sql: readonly string[];
-}
 
 /** Everything that will be done, in order, with the very statements (`$n`: what each chunk or attempt puts in). */
 export function describePlan({ plan, targets, catalog }: ResolvedPlan): readonly PlannedStep[] {
@@ -97,8 +88,34 @@ export function describePlan({ plan, targets, catalog }: ResolvedPlan): readonly
     ];
   });
   each((target, entry) => finishers(target, entry, catalog, budget));
+  if (plan.stream !== null) {
+    const sql = [`select pg_drop_replication_slot('${name}')`, `drop publication ${name}`];
+    steps.push({ step: 'finish: stream', table: null, lock: 'none', effect: 'the topics are deleted too', sql });
+  }
+  each((target) => [
+    step('finish: index', target, 'SHARE UPDATE EXCLUSIVE', 'writers go on', [
+      `drop index concurrently ${nullIndexName(target)}`,
+    ]),
+    step('finish: bridge', target, 'ACCESS EXCLUSIVE', budget, [
+      `drop trigger "${bridgeName(target)}" on ${target.derivation.table.ident}`,
+    ]),
+  ]);
   return steps;
 }
+
+/** What `unenforce` would do to a migration that is enforced. */
+export const describeUnenforce = ({ plan, targets }: ResolvedPlan): readonly PlannedStep[] =>
+  targets
+    .filter((target) => plan.tables[target.targetNo]?.notNull === true)
+    .map((target) => ({
+      step: 'unenforce',
+      table: target.derivation.table.ident,
+      lock: 'ACCESS EXCLUSIVE',
+      effect: `waits and holds at most ${formatDuration(plan.limits.lockBudgetMs)}, ${plan.limits.lockAttempts} attempts; the bridge stays`,
+      sql: [
+        `alter table ${target.derivation.table.ident} alter column ${target.derivation.target.ident} drop not null`,
+      ],
+    }));
 
 function finishers(
   target: FillTarget,

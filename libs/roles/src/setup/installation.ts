@@ -2,7 +2,8 @@ import { installSchema, openDatabase, printGrants, type Database } from '@highwa
 import { inspect, type PreflightOutcome } from '../control/acts/preflight.js';
 import { resolvePlan } from '../control/resolve.js';
 import type { Settings } from '../settings.js';
-import { describePlan, type PlannedStep } from './describe-plan.js';
+import type { PlannedStep } from '../control/port.js';
+import { describePlan } from './describe-plan.js';
 
 // What is done directly on the database, without a service and before there is a migration.
 

@@ -1,5 +1,6 @@
 import type { UnfillableReason } from '@highwater/kernel';
 import type { Access, Client } from '../session/database.js';
+import type { GateName } from '../gate/enter-gate.js';
 import type { FillTarget } from '../target.js';
 import { bisect } from './bisect.js';
 import { deadLetters } from './cast-hints.js';
@@ -54,11 +55,12 @@ export async function fillBatch(
   target: FillTarget,
   hints: readonly FillHint[],
   budget: FillBudget,
+  gate: GateName = 'live',
 ): Promise<BatchOutcome> {
   if (hints.length === 0) return { kind: 'judged', verdicts: [] };
   const attempt = (careful: boolean, usable: readonly FillHint[]): Promise<HintVerdict[] | undefined> =>
     fill.session('filling a batch', (client) =>
-      orRollBack(client, () => fillOnce(client, target, usable, budget, careful)),
+      orRollBack(client, () => fillOnce(client, target, usable, budget, careful, gate)),
     );
   const width = target.derivation.key.length;
   if (hints.every((hint) => hint.key.length === width)) {
@@ -88,8 +90,9 @@ async function fillOnce(
   hints: readonly FillHint[],
   budget: FillBudget,
   careful: boolean,
+  gate: GateName,
 ): Promise<HintVerdict[] | undefined> {
-  const opened = await openFill(client, target, 'live', budget);
+  const opened = await openFill(client, target, gate, budget);
   if (!opened) return undefined;
   const lockedAt = performance.now();
   const judged = await judge(client, target, hints);

@@ -61,3 +61,20 @@ export async function closeUnfillable(fill: Access, target: FillTarget): Promise
     if (after === null) return closed;
   }
 }
+
+/** Keys of open entries in the order of their text, for a retry: the next `limit` after one. */
+export async function openUnfillableKeys(
+  state: Access,
+  target: FillTarget,
+  page: { readonly reason: string | null; readonly after: readonly string[] | null; readonly limit: number },
+): Promise<string[][]> {
+  const rows = await state.query<{ key: string[] }>(
+    'reading unfillable rows',
+    `select key from highwater.unfillable_row
+      where migration_id = $1 and target_no = $2 and closed_at is null and ($3::text is null or reason = $3)
+        and ($4::text[] is null or key > $4::text[])
+      order by key limit $5`,
+    [target.migrationId, target.targetNo, page.reason, page.after, page.limit],
+  );
+  return rows.map((row) => row.key);
+}

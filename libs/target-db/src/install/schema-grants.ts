@@ -27,13 +27,15 @@ const tableGrants: readonly {
       'slot_position',
       'ddl_step',
       'mismatch',
+      'verification',
+      'worker_report',
     ],
   },
   // rows and progress are one commit, so the role that fills also writes progress
   {
     to: ['fill'],
     privileges: 'select, insert, update, delete',
-    tables: ['sweep_range', 'fill_tally', 'unfillable_row', 'fence_arrival', 'bridge_use', 'mismatch'],
+    tables: ['sweep_range', 'fill_tally', 'unfillable_row', 'fence_arrival', 'bridge_use', 'mismatch', 'verification'],
   },
   { to: ['fill'], privileges: 'select', tables: ['migration', 'gate', 'fence', 'schema_version'] },
   // the relay counts who used the bridge before it acknowledges

@@ -1,4 +1,4 @@
-import type { Access } from '../session/database.js';
+import type { Access, Client } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
 import type { FillTarget } from '../target.js';
 
@@ -15,13 +15,17 @@ export interface VerifiedRange {
   readonly cursor: KeyText | null;
 }
 
+/** Rows after a key, which starts at parameter `first`. */
+export function afterKey(target: FillTarget, first: number): string {
+  const { key } = target.derivation;
+  return `(${key.map((k) => `r.${k.ident}`).join(', ')}) > (${key.map((k, i) => `$${i + first}::text::${k.type}`).join(', ')})`;
+}
+
 /** One page: `$1` rows at most, `$2`, `$3` migration and target, `$4…` the key to start after. Exported for `plan`, which prints it. */
 export function verifyStatement(target: FillTarget, fromStart: boolean): string {
   const { derivation: d } = target;
   const keys = d.key.map((k) => `r.${k.ident}`);
-  const after = fromStart
-    ? ''
-    : `where (${keys.join(', ')}) > (${d.key.map((k, i) => `$${i + 4}::text::${k.type}`).join(', ')})`;
+  const after = fromStart ? '' : `where ${afterKey(target, 4)}`;
   return `
 with page as materialized ( /* numbered outside of the limit, so that only the page is read */
   select p.*, row_number() over () as o
@@ -30,11 +34,41 @@ with page as materialized ( /* numbered outside of the limit, so that only the p
             from ${d.table.ident} as r ${after} order by ${keys.join(', ')} limit $1) as p
 ), listed as (
   insert into highwater.mismatch (migration_id, target_no, key) select $2::text, $3::int, key from page where mismatch
-  on conflict (migration_id, target_no, key) do update set found_at = clock_timestamp()
+  on conflict (migration_id, target_no, key) do update set found_at = clock_timestamp(), sqlstate = null
 )
 select count(*) as checked, count(*) filter (where mismatch) as mismatches, count(*) filter (where empty) as nulls,
        (select to_json(key) from page order by o desc limit 1) as cursor
   from page`;
+}
+
+interface PageRow {
+  checked: string;
+  mismatches: string;
+  nulls: string;
+  cursor: string[] | null;
+}
+
+/** Compares the next `rows` keys after `cursor` in the caller's transaction. The driver's own error is thrown. */
+export async function comparePage(
+  client: Client,
+  target: FillTarget,
+  cursor: KeyText | null,
+  rows: number,
+): Promise<VerifiedRange> {
+  const found = await client.query<PageRow>(verifyStatement(target, cursor === null), [
+    rows,
+    target.migrationId,
+    target.targetNo,
+    ...(cursor ?? []),
+  ]);
+  const page = found.rows[0];
+  const checked = Number(page?.checked ?? 0);
+  return {
+    checked,
+    mismatches: Number(page?.mismatches ?? 0),
+    nulls: Number(page?.nulls ?? 0),
+    cursor: checked < rows ? null : (page?.cursor ?? null),
+  };
 }
 
 /** Compares stored with derived value, by value, over the next `rows` keys after `cursor`; resumable by the cursor it returns. */
@@ -46,66 +80,8 @@ export async function verifyRange(
 ): Promise<VerifiedRange> {
   const doing = `verifying ${target.derivation.table.ident}`;
   try {
-    const [page] = await fill.query<{ checked: string; mismatches: string; nulls: string; cursor: string[] | null }>(
-      doing,
-      verifyStatement(target, cursor === null),
-      [rows, target.migrationId, target.targetNo, ...(cursor ?? [])],
-    );
-    const checked = Number(page?.checked ?? 0);
-    return {
-      checked,
-      mismatches: Number(page?.mismatches ?? 0),
-      nulls: Number(page?.nulls ?? 0),
-      cursor: checked < rows ? null : (page?.cursor ?? null),
-    };
+    return await fill.session(doing, (client) => comparePage(client, target, cursor, rows));
   } catch (error) {
     throw databaseError(error, doing);
   }
-}
-
-/** Forgets the mismatches of an earlier verification of this target; call once before the first range. */
-export async function startVerification(fill: Access, target: FillTarget): Promise<void> {
-  await fill.query(
-    'starting a verification',
-    'delete from highwater.mismatch where migration_id = $1 and target_no = $2',
-    [target.migrationId, target.targetNo],
-  );
-}
-
-/** The whole table, page by page. `onPage` sees the progress; throw in it, or abort, to stop. */
-export async function verifyTarget(
-  fill: Access,
-  target: FillTarget,
-  options: {
-    readonly pageRows?: number;
-    readonly signal?: AbortSignal;
-    readonly onPage?: (checked: number) => void;
-  } = {},
-): Promise<{ readonly checked: number; readonly mismatches: number; readonly nulls: number }> {
-  await startVerification(fill, target);
-  const total = { checked: 0, mismatches: 0, nulls: 0 };
-  for (let cursor: KeyText | null = null; ;) {
-    options.signal?.throwIfAborted();
-    const page: VerifiedRange = await verifyRange(fill, target, cursor, options.pageRows ?? 20_000);
-    total.checked += page.checked;
-    total.mismatches += page.mismatches;
-    total.nulls += page.nulls;
-    options.onPage?.(total.checked);
-    if (page.cursor === null) return total;
-    cursor = page.cursor;
-  }
-}
-
-/** Keys of the mismatches found last, for the operator. */
-export async function readMismatches(
-  access: Access,
-  migrationId: string,
-  limit = 100,
-): Promise<{ targetNo: number; key: KeyText }[]> {
-  const rows = await access.query<{ target_no: number; key: string[] }>(
-    'reading mismatches',
-    'select target_no, key from highwater.mismatch where migration_id = $1 order by target_no, key limit $2',
-    [migrationId, limit],
-  );
-  return rows.map((r) => ({ targetNo: r.target_no, key: r.key }));
 }

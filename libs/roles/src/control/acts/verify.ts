@@ -1,46 +1,85 @@
-import { verifyTarget } from '@highwater/target-db';
+import {
+  beginVerification,
+  markOperation,
+  openOperations,
+  readVerification,
+  verifyNextPage,
+  type StoredOperation,
+  type VerificationProgress,
+} from '@highwater/target-db';
 import type { LiveMigration, TargetName } from '@highwater/migration';
-import { issue, type ControlContext, type Issuer, service } from '../context.js';
+import { issue, service, type ControlContext, type Issuer } from '../context.js';
 import type { ProcessState } from '../process-state.js';
 
-/** Compares every stored value with what the rule gives now. Counts are events, keys of mismatches a table. */
-export async function verifyAll(
+/** The run that the migration itself wants, once per bridge. */
+const afterBridge = 'after-bridge';
+/** Longest time without looking whether the run is still the one that is wanted. */
+const roundMsMax = 1_000;
+
+/**
+ * Compares every stored value with what the rule gives now: page by page, each page with its cursor in one commit.
+ *
+ *   wanted (operation `verify`, or once after the bridge) ──begin──▶ page … page ──▶ event VerificationCompleted, operation succeeded
+ *
+ * Durable: the cursor of each target. A crash repeats no page; a page that fails is done again smaller. Counts are events, keys of mismatches a table.
+ */
+export async function verifyRound(
   context: ControlContext,
   process: ProcessState,
   state: LiveMigration,
   signal: AbortSignal,
-  onProgress: (checked: number) => void,
-  by: Issuer = service,
 ): Promise<void> {
-  const tables: (TargetName & { checked: number; mismatches: number; unfillable: number })[] = [];
-  let before = 0;
+  const { database } = context;
+  const asked = (await openOperations(database.state, process.id)).find((one) => one.verb === 'verify');
+  let progress = await readVerification(database.state, process.id);
+  const runId = asked?.id ?? (isWanted(state) && progress[0]?.runId === afterBridge ? afterBridge : undefined);
+  // a pause is for a server that has enough to do; who asks for a verification meanwhile wants it all the same
+  if (runId === undefined || (state.pause !== 'running' && !asked)) return;
+  if (asked?.status === 'accepted') await markOperation(database.state, asked.id, 'running');
+  if (progress[0]?.runId !== runId) await beginVerification(database.fill, process.targets, runId);
+  const began = performance.now();
   for (const target of process.targets) {
-    const found = await verifyTarget(context.database.fill, target, {
-      signal,
-      onPage: (checked) => onProgress(before + checked),
-    });
-    before += found.checked;
-    const name = state.targets[target.targetNo];
-    tables.push({
-      table: name?.table ?? target.derivation.table.name,
-      target: name?.target ?? target.derivation.target.name,
-      checked: found.checked,
-      mismatches: found.mismatches,
-      unfillable: found.nulls,
-    });
+    if (progress.some((one) => one.targetNo === target.targetNo && one.runId === runId && one.done)) continue;
+    while (!(await verifyNextPage(database.fill, target, runId)))
+      if (signal.aborted || performance.now() - began > roundMsMax) return;
   }
+  progress = await readVerification(database.state, process.id);
+  if (progress.length > 0 && progress.every((one) => one.runId === runId && one.done))
+    await complete(context, process, state, progress, asked);
+}
+
+/** Begins the run after the bridge, or answers how far it is. */
+export async function verifyAfterBridge(context: ControlContext, process: ProcessState): Promise<number> {
+  await beginVerification(context.database.fill, process.targets, afterBridge);
+  return (await readVerification(context.database.state, process.id)).reduce((sum, one) => sum + one.checked, 0);
+}
+
+const isWanted = (state: LiveMigration): boolean =>
+  state.bridge !== null && (state.verification === null || !state.verification.afterBridge);
+
+async function complete(
+  context: ControlContext,
+  process: ProcessState,
+  state: LiveMigration,
+  progress: readonly VerificationProgress[],
+  asked: StoredOperation | undefined,
+): Promise<void> {
+  const tables = progress.map((one): TargetName & { checked: number; mismatches: number; unfillable: number } => ({
+    table: state.targets[one.targetNo]?.table ?? String(one.targetNo),
+    target: state.targets[one.targetNo]?.target ?? '',
+    checked: one.checked,
+    mismatches: one.mismatches,
+    unfillable: one.nulls,
+  }));
   const sum = (pick: (one: (typeof tables)[number]) => number): number =>
     tables.reduce((total, one) => total + pick(one), 0);
-  await issue(
-    context,
-    process.id,
-    'RecordVerification',
-    {
-      checked: sum((one) => one.checked),
-      mismatches: sum((one) => one.mismatches),
-      unfillable: sum((one) => one.unfillable),
-      tables,
-    },
-    by,
-  );
+  const result = {
+    checked: sum((one) => one.checked),
+    mismatches: sum((one) => one.mismatches),
+    unfillable: sum((one) => one.unfillable),
+    tables,
+  };
+  const by: Issuer = asked ? { actor: asked.actor, operationId: asked.id } : service;
+  await issue(context, process.id, 'RecordVerification', result, by);
+  if (asked) await markOperation(context.database.state, asked.id, 'succeeded', { result });
 }

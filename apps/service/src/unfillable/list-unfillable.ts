@@ -1,13 +1,13 @@
 import { Inject } from '@nestjs/common';
 import { Query, QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
-import type { MigrationControl, UnfillableRowView } from '@highwater/roles';
+import type { MigrationControl, Page, UnfillableFilter, UnfillableRowView } from '@highwater/roles';
 import { CONTROL } from '../tokens.js';
 
 /** Rows that have no value, or whose write was refused; keys and reasons only. */
 export class ListUnfillable extends Query<readonly UnfillableRowView[]> {
   constructor(
     readonly id: string,
-    readonly page: { readonly limit: number; readonly offset: number },
+    readonly page: Page & UnfillableFilter,
   ) {
     super();
   }

@@ -1,0 +1,62 @@
+import { HighwaterError } from '@highwater/kernel';
+import type { LiveMigration } from '@highwater/migration';
+import * as codes from './codes.js';
+import type { ReadinessView } from './port.js';
+
+/** Not ready, with the conditions: what a 422 shows. */
+export class NotReady extends HighwaterError {
+  constructor(readonly readiness: ReadinessView) {
+    const unmet = readiness.conditions.filter((condition) => condition.status !== 'True');
+    super(
+      codes.notReady,
+      'never',
+      `migration "${readiness.migration}" is not ready: ${unmet.map((one) => `${one.type} is ${one.status} (${one.reason})`).join(', ')}`,
+      { migration: readiness.migration, generation: readiness.generation },
+      unmet[0]?.message,
+    );
+  }
+}
+
+export const notEvaluated = (id: string, ageMs: number | undefined): HighwaterError =>
+  new HighwaterError(
+    codes.notEvaluated,
+    'backoff',
+    ageMs === undefined
+      ? `migration "${id}" has not been evaluated yet`
+      : `migration "${id}" was last evaluated ${Math.round(ageMs / 1000)} s ago`,
+    { migration: id },
+    'start a service with process role control',
+  );
+
+export const attemptUnderWay = (migration: string, operation: string, what = 'cutover attempt'): HighwaterError =>
+  new HighwaterError(
+    codes.attemptRunning,
+    'never',
+    `another ${what} of "${migration}" is under way`,
+    { migration, operation },
+    `GET /operations/${operation}`,
+  );
+
+export const keyReused = (key: string): HighwaterError =>
+  new HighwaterError(codes.keyReused, 'never', `idempotency key "${key}" was used before with another request`, {
+    key,
+  });
+
+export function phaseError(id: string, asked: string, state: LiveMigration): HighwaterError {
+  const after =
+    state.phase === 'enforced' && asked === 'cutover' ? 'it is enforced already' : `it is in phase "${state.phase}"`;
+  return new HighwaterError(codes.wrongPhase, 'never', `${asked} refused for migration "${id}": ${after}`, {
+    migration: id,
+    phase: state.phase,
+  });
+}
+
+/** A filter that names nothing of this plan: an empty answer would look like "all is well". */
+export const unknownTable = (id: string, table: string, known: readonly string[]): HighwaterError =>
+  new HighwaterError(
+    codes.unknownTable,
+    'never',
+    `table "${table}" is not in the plan of migration "${id}"`,
+    { migration: id, table },
+    `tables: ${[...new Set(known)].join(', ')}`,
+  );

@@ -1,0 +1,67 @@
+import type { LiveMigration } from '@highwater/migration';
+import { readMismatches, readVerification } from '@highwater/target-db';
+import type { ControlContext } from './context.js';
+import type { Page, TableFilter, VerificationView, VerifiedTable } from './port.js';
+import { targetsNamed } from './targets-named.js';
+
+/** The last verification, the one under way, and the keys that one of them found. */
+export async function verificationView(
+  context: ControlContext,
+  id: string,
+  state: LiveMigration,
+  page: Page & TableFilter,
+): Promise<VerificationView> {
+  const access = context.database.state;
+  const targetNos = targetsNamed(id, state.targets, page.table);
+  const name = (targetNo: number): { table: string; target: string } => ({
+    table: state.targets[targetNo]?.table ?? String(targetNo),
+    target: state.targets[targetNo]?.target ?? '',
+  });
+  const found = await readMismatches(access, id, {
+    limit: Math.min(page.limit, 1_000),
+    offset: page.offset,
+    targetNos,
+  });
+  const { verification: last } = state;
+  return {
+    migration: id,
+    last: last && {
+      at: last.at,
+      operationId: last.operationId,
+      checked: last.checked,
+      mismatches: last.mismatches,
+      tables: last.tables.map(({ table, target, checked, mismatches, unfillable }): VerifiedTable => ({
+        table,
+        target,
+        checked,
+        mismatches,
+        nulls: unfillable,
+      })),
+    },
+    running: await running(access, id, name),
+    mismatches: found.map(({ targetNo, key, sqlstate, foundAt }) => ({ ...name(targetNo), key, sqlstate, foundAt })),
+  };
+}
+
+async function running(
+  access: ControlContext['database']['state'],
+  id: string,
+  name: (targetNo: number) => { table: string; target: string },
+): Promise<VerificationView['running']> {
+  const progress = await readVerification(access, id);
+  const [first] = progress;
+  if (!first || progress.every((one) => one.done)) return null;
+  return {
+    run: first.runId,
+    startedAt: first.startedAt,
+    checked: progress.reduce((sum, one) => sum + one.checked, 0),
+    mismatches: progress.reduce((sum, one) => sum + one.mismatches, 0),
+    tables: progress.map(({ targetNo, checked, mismatches, nulls, done }) => ({
+      ...name(targetNo),
+      checked,
+      mismatches,
+      nulls,
+      done,
+    })),
+  };
+}

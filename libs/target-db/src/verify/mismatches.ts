@@ -1,0 +1,31 @@
+import type { Access } from '../session/database.js';
+import type { KeyText } from './verify-range.js';
+
+export interface Mismatch {
+  readonly targetNo: number;
+  readonly key: KeyText;
+  /** null: the values differ; else the comparison of this row was refused. */
+  readonly sqlstate: string | null;
+  readonly foundAt: string;
+}
+
+/** Keys of the mismatches found last, in the order of the plan's targets; never a value. */
+export async function readMismatches(
+  access: Access,
+  migrationId: string,
+  page: { readonly limit?: number; readonly offset?: number; readonly targetNos?: readonly number[] } = {},
+): Promise<Mismatch[]> {
+  const rows = await access.query<{ target_no: number; key: string[]; sqlstate: string | null; found_at: Date }>(
+    'reading mismatches',
+    `select target_no, key, sqlstate, found_at from highwater.mismatch
+      where migration_id = $1 and ($4::int[] is null or target_no = any($4::int[]))
+      order by target_no, key limit $2 offset $3`,
+    [migrationId, page.limit ?? 100, page.offset ?? 0, page.targetNos ?? null],
+  );
+  return rows.map((row) => ({
+    targetNo: row.target_no,
+    key: row.key,
+    sqlstate: row.sqlstate,
+    foundAt: row.found_at.toISOString(),
+  }));
+}
