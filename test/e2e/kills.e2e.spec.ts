@@ -1,16 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
-import { compilePlan } from '@highwater/derivation';
-import { openDatabase, printGrants, readCatalogForPlan, rolesWithPrefix } from '@highwater/target-db';
 import { oracle } from '../../libs/local-stack/src/demo/oracle.js';
 import { seedDatabase } from '../../libs/local-stack/src/demo/seed.js';
-import { planOf } from '../support/least-privilege.js';
+import { serviceAccess, startApplication, type ApplicationProcess } from '../support/demo-world.js';
 import { ask, startService, type ServiceProcess } from '../support/service-process.js';
 import { brokers, unique, usePostgres, waitFor } from '../support/stack.js';
 
@@ -57,8 +52,8 @@ create trigger audit_fill after update on "Response" for each row execute functi
 `;
 
 const cluster = usePostgres({ settings: { max_connections: '300' } });
-const children: ChildProcess[] = [];
-afterAll(() => children.forEach((child) => child.kill('SIGKILL')));
+let application: ApplicationProcess | undefined;
+afterAll(() => application?.kill());
 
 /** Seeded, so that a failing run can be repeated: `HIGHWATER_TEST_SEED`. */
 function randoms(seed: number): () => number {
@@ -95,14 +90,21 @@ describe('SIGKILL of the service at random moments', () => {
       admin.on('error', () => undefined);
       await admin.connect();
       await admin.query(audit);
-      const environment = await accessRoles(admin, url, tag);
+      const { environment } = await serviceAccess(admin, {
+        url,
+        tag,
+        plan,
+        brokers: await brokers(),
+        topicPrefix: `kills${tag}`,
+      });
       const before = await admin.query<{ n: string }>(
         `select count(*) as n from "Activity" where "workspaceId" is null`,
       );
       expect(Number(before.rows[0]?.n)).toBe(15_000);
 
-      const application = oldApplication(url, `app_${tag}`, seed);
-      await application.ready;
+      const old = startApplication(url, `app_${tag}`, { seed });
+      application = old;
+      await old.ready;
 
       let service: ServiceProcess | undefined;
       let killed = 0;
@@ -171,9 +173,9 @@ describe('SIGKILL of the service at random moments', () => {
           200_000,
         );
 
-        const errors = await application.stop();
-        expect(errors.errors).toEqual({});
-        expect(errors.inserted).toBeGreaterThan(100);
+        const { tally } = await old.stop();
+        expect(tally.errors).toEqual({});
+        expect(tally.inserted).toBeGreaterThan(100);
 
         await until('enough kills before finish', () => Promise.resolve(killed >= killsBeforeFinish));
         await until(
@@ -233,64 +235,4 @@ async function checkEverything(url: string, admin: pg.Client): Promise<void> {
   ])
     expect([once, types.filter((type) => type === once).length]).toEqual([once, 1]);
   expect(types.filter((type) => type === 'Enforced')).toHaveLength(3);
-}
-
-/** The five roles with exactly the printed grants; the service never gets a superuser. */
-async function accessRoles(admin: pg.Client, url: string, tag: string): Promise<Record<string, string>> {
-  const prefix = `hw${tag}_`;
-  const superuser = openDatabase({ urls: { stream: url, fill: url, state: url, ddl: url } });
-  const parsed = planOf(plan);
-  const compiled = compilePlan(parsed, await readCatalogForPlan(superuser.state, parsed));
-  if ('issues' in compiled) throw new Error(compiled.issues.map((issue) => issue.message).join('; '));
-  await admin.query(await printGrants(superuser.ddl, { derivations: compiled.derivations, rolePrefix: prefix }));
-  await superuser.close();
-  const roles = rolesWithPrefix(prefix);
-  const as = (role: string): string => Object.assign(new URL(url), { username: role, password: 'secret' }).toString();
-  for (const role of [roles.stream, roles.fill, roles.state, roles.ddl])
-    await admin.query(`alter role ${role} password 'secret'`);
-  return {
-    HIGHWATER_STREAM_URL: as(roles.stream),
-    HIGHWATER_FILL_URL: as(roles.fill),
-    HIGHWATER_STATE_URL: as(roles.state),
-    HIGHWATER_DDL_URL: as(roles.ddl),
-    HIGHWATER_KAFKA_BROKERS: (await brokers()).join(','),
-    // kafkajs has no static membership: a killed member is missed only when its session ends
-    HIGHWATER_KAFKA_SESSION: '1200ms',
-    HIGHWATER_TOPIC_PREFIX: `kills${tag}`,
-  };
-}
-
-function oldApplication(url: string, role: string, seed: number) {
-  const main = fileURLToPath(new URL('../../libs/local-stack/dist/demo/application/main.js', import.meta.url));
-  const child = spawn(
-    process.execPath,
-    [main, '--writers', '2', '--rate', '60', '--seed', String(seed % 1_000), '--stop-on-stdin-end'],
-    {
-      env: {
-        PATH: process.env['PATH'] ?? '',
-        APPLICATION_DATABASE_URL: Object.assign(new URL(url), { username: role, password: 'app' }).toString(),
-      },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    },
-  );
-  children.push(child);
-  type Line = { kind: string; tally: { inserted: number; errors: Record<string, number>; errorSamples: unknown[] } };
-  let last: Line | undefined;
-  let isReady: () => void = () => undefined;
-  const ready = new Promise<void>((resolve) => (isReady = resolve));
-  createInterface({ input: child.stdout }).on('line', (text) => {
-    last = JSON.parse(text) as Line;
-    if (last.kind === 'ready') isReady();
-  });
-  return {
-    ready,
-    async stop() {
-      const gone = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGTERM');
-      child.stdin.end(); // an open pipe would keep it alive
-      await gone;
-      if (last?.kind !== 'final') throw new Error('the application printed no final line');
-      return last.tally;
-    },
-  };
 }

@@ -11,6 +11,9 @@ import { watchPromises } from './promises.js';
 import { canary, readEpoch, readPublished, type EpochReader, type TopicSettings } from './topic-readers.js';
 import { recordTruth } from './truth.js';
 
+/** Liveness: every event is published in the end. */
+const publishedMsMax = 30_000;
+
 export interface RecordingSettings {
   /** Superuser, on the run's database. */
   readonly url: string;
@@ -82,6 +85,7 @@ export async function record(settings: RecordingSettings): Promise<Recording> {
     disturbed: (from, to) => void disturbed.push({ from, to }),
     rawHints: () => readers.at(-1)?.raw ?? [],
     async history(applicationErrors) {
+      await events?.complete(url);
       await stopAll();
       for (const file of settings.logs)
         if (existsSync(file) && readFileSync(file, 'utf8').includes(canary)) found(`log ${file}`);
@@ -135,6 +139,16 @@ function followEvents(topics: TopicSettings, found: (where: string) => void) {
   });
   return {
     published: () => reader?.events ?? [],
+    /** Waits, but not for ever: what was never published is for the checker to say. */
+    async complete(url: string) {
+      const client = new pg.Client({ connectionString: url, application_name: 'chaos recorder' });
+      await client.connect();
+      const logged = (await readLog(client, topics.migration)).length;
+      await client.end();
+      const read = (): number => Math.max(0, ...(reader?.events ?? []).map(({ version }) => version));
+      for (const deadline = Date.now() + publishedMsMax; read() < logged && Date.now() < deadline;)
+        await new Promise((resolve) => setTimeout(resolve, 100));
+    },
     async stop() {
       await loop.stop();
       await reader?.stop();
