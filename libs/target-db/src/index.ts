@@ -12,6 +12,7 @@ export * from './registry/fences.js';
 export * from './registry/leader.js';
 export * from './registry/migrations.js';
 export * from './registry/operations.js';
+export * from './registry/schema-fit.js';
 export * from './install/grants.js';
 export * from './install/install-schema.js';
 export * from './install/required-privileges.js';

@@ -22,12 +22,12 @@ export const preflightPassed = (judged: Judged): Finding =>
   });
 
 export const schemaUnchanged = (judged: Judged): Finding =>
-  withObservation(judged, 'schema', ({ fingerprintExpected, fingerprintFound }) =>
+  withObservation(judged, 'schema', ({ fingerprintExpected, fingerprintFound, difference = '' }) =>
     fingerprintExpected === fingerprintFound
       ? holds('Unchanged', 'The tables and columns that the rules read are those of the preflight.')
       : fails(
           'SchemaChanged',
-          'A table or column that the rules read changed since the preflight; run `highwater doctor` to see which.',
+          `A table or column that the rules read changed since the preflight${difference === '' ? '' : ` (${difference})`}; nothing is filled until it is restored.`,
           {
             expected: fingerprintExpected,
             found: fingerprintFound,

@@ -1,3 +1,4 @@
+import { nextUndoStep } from '@highwater/migration';
 import { catalogFacts, countNulls } from '@highwater/target-db';
 import type { ControlContext } from './context.js';
 import type { ProcessState } from './process-state.js';
@@ -8,14 +9,18 @@ export interface NullCounts {
   /** By target; null while its index is not there. */
   readonly byTarget: readonly (number | null)[];
   readonly total: number;
+  /** A check of ours is in force on a table that is not enforced. */
+  readonly guarded: boolean;
 }
 
-export const notCounted: NullCounts = { indexed: false, byTarget: [], total: 0 };
+export const notCounted: NullCounts = { indexed: false, byTarget: [], total: 0, guarded: false };
 
 export async function readNullCounts(context: ControlContext, process: ProcessState): Promise<NullCounts> {
   const byTarget: (number | null)[] = [];
+  let guarded = false;
   for (const target of process.targets) {
     const facts = await catalogFacts(context.database.state, target);
+    guarded ||= nextUndoStep(facts) === 'dropGuard';
     if (facts.notNull) byTarget.push(0);
     else byTarget.push(facts.nullIndexValid ? Number(await countNulls(context.database.fill, target)) : null);
   }
@@ -23,5 +28,6 @@ export async function readNullCounts(context: ControlContext, process: ProcessSt
     indexed: byTarget.length > 0 && byTarget.every((count) => count !== null),
     byTarget,
     total: byTarget.reduce<number>((sum, count) => sum + (count ?? 0), 0),
+    guarded,
   };
 }

@@ -24,7 +24,13 @@ export async function observe(
   context: ControlContext,
   process: ProcessState,
   state: LiveMigration,
-  given: { nulls: NullCounts; progress: readonly TargetProgress[]; uses: readonly BridgeUse[]; clock: () => Date },
+  given: {
+    nulls: NullCounts;
+    progress: readonly TargetProgress[];
+    uses: readonly BridgeUse[];
+    clock: () => Date;
+    unfit?: string | undefined;
+  },
 ): Promise<Observations> {
   const { database } = context;
   const seen: Loose = {};
@@ -45,10 +51,14 @@ export async function observe(
       unacceptedWarnings: state.preflight.warnings.filter((name) => !state.preflight?.acceptedWarnings.includes(name)),
     };
     const fingerprintExpected = state.preflight.fingerprint;
-    seen.schema = await look(async () => ({
-      fingerprintExpected,
-      fingerprintFound: (await readSchemaFingerprint(database.state, process)).hash,
-    }));
+    seen.schema = await look(async () => {
+      const { hash, lines } = await readSchemaFingerprint(database.state, process);
+      const gone = lines.filter((line) => line.includes('(gone)'));
+      if (given.unfit === undefined)
+        return { fingerprintExpected, fingerprintFound: hash, difference: gone.join(', ') };
+      // a dropped key, say, is in no fingerprint, and the plan cannot be carried out without it
+      return { fingerprintExpected, fingerprintFound: `${hash} unfit`, difference: given.unfit };
+    });
   }
   const info = streamInfo(state);
   if (state.streamPlanned && info) {

@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import { compilePlan, type Catalog, type CompiledDerivation } from '@highwater/derivation';
 import { HighwaterError, type MigrationId } from '@highwater/kernel';
 import { formatIssue, parsePlan, type ParsedPlan, type Plan, type PlanIssue } from '@highwater/plan';
-import { readCatalogForPlan, readTableNames, type Access, type FillTarget } from '@highwater/target-db';
+import {
+  readCatalogForPlan,
+  readStoredCatalog,
+  readTableNames,
+  storeCatalog,
+  type Access,
+  type FillTarget,
+} from '@highwater/target-db';
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
@@ -46,12 +53,12 @@ export function readPlan(source: string): { parsed: ParsedPlan; warnings: readon
   return { parsed: read.plan, warnings: read.warnings };
 }
 
-/** Resolves a plan against the catalog as it is now and compiles its rules. Throws PlanRejected. */
-export async function resolvePlan(access: Access, source: string): Promise<ResolvedPlan> {
+/** Resolves a plan against the catalog as it is now, or the one given, and compiles its rules. Throws PlanRejected. */
+export async function resolvePlan(access: Access, source: string, given?: Catalog): Promise<ResolvedPlan> {
   const read = parsePlan(source, sha256);
   if ('issues' in read) throw new PlanRejected(read.issues, source);
   const { plan } = read.plan;
-  const catalog = await readCatalogForPlan(access, plan);
+  const catalog = given ?? (await readCatalogForPlan(access, plan));
   const compiled = compilePlan(plan, catalog, { tableNames: await readTableNames(access) });
   if ('issues' in compiled) {
     throw new PlanRejected(
@@ -72,4 +79,23 @@ export async function resolvePlan(access: Access, source: string): Promise<Resol
       derivation,
     })),
   };
+}
+
+/**
+ * The same for a migration that exists: where the tables no longer fit its plan, compiled against the catalog it fitted last, and why.
+ */
+export async function resolveOrRemember(
+  access: Access,
+  migration: { readonly id: string; readonly planSource: string },
+): Promise<ResolvedPlan & { readonly unfit?: PlanRejected }> {
+  try {
+    const resolved = await resolvePlan(access, migration.planSource);
+    await storeCatalog(access, migration.id, resolved.catalog);
+    return resolved;
+  } catch (error) {
+    if (!(error instanceof PlanRejected)) throw error;
+    const stored = await readStoredCatalog(access, migration.id);
+    if (!stored) throw error;
+    return { ...(await resolvePlan(access, migration.planSource, stored)), unfit: error };
+  }
 }

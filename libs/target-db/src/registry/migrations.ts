@@ -88,9 +88,9 @@ export async function projectMigration(
     `with moved as (
        update highwater.migration
           set phase = $2, epoch = $3, stream = $4::jsonb, limits = $5::jsonb, stream_version = $6::int8
-        where id = $1 and stream_version <= $6::int8 returning id
+        where id = $1 and stream_version <= $6::int8 returning id, schema_changed
      )
-     insert into highwater.gate as g (migration_id, sweep_open, live_open) select id, $7, $8 from moved
+     insert into highwater.gate as g (migration_id, sweep_open, live_open) select id, $7 and not schema_changed, $8 and not schema_changed from moved
      on conflict (migration_id) do update
         set sweep_open = excluded.sweep_open, live_open = excluded.live_open, changed_at = clock_timestamp()
       where (g.sweep_open, g.live_open) is distinct from (excluded.sweep_open, excluded.live_open)`,

@@ -2,7 +2,9 @@ import { HighwaterError, isHighwaterError, must } from '@highwater/kernel';
 import {
   enforcementFound,
   nextCutoverStep,
+  nextUndoStep,
   noProofs,
+  sameTarget,
   type CutoverProofs,
   type CutoverStep,
   type DdlStep,
@@ -23,11 +25,13 @@ import {
   type DdlBudget,
   type FillTarget,
 } from '@highwater/target-db';
+import { failpoint } from '@highwater/telemetry';
 import * as codes from '../codes.js';
-import { issue, runCommand, type ControlContext, type Issuer } from '../context.js';
+import { issue, runCommand, streamOf, type ControlContext, type Issuer } from '../context.js';
 import type { ProcessState } from '../process-state.js';
 import { waitUntil } from '../wait-until.js';
 import { currentFence, isReached, roundTripMs, writeFence } from './fence.js';
+import { watchForStop, type AskToStop } from './stop-watch.js';
 import { startTailPass } from './sweep.js';
 
 /*
@@ -37,6 +41,9 @@ import { startTailPass } from './sweep.js';
  *   fence ─▶ drain ─▶ guard ─▶ validate ─▶ setNotNull ─▶ next table … ─▶ finishers ─▶ CutoverCompleted
  *     ▲          a NULL behind the lock: all rolled back │
  *     └──────────────────────────────────────────────────┘
+ *
+ * Paused, halted, or the schema changed under it: the step under way ends (a VALIDATE is cancelled), the check is taken back, and the
+ * attempt has failed. What is enforced already stays enforced.
  */
 
 const fenceLimitMs = 30_000;
@@ -50,6 +57,7 @@ interface Attempt {
   readonly number: number;
   readonly by: Issuer;
   readonly budget: DdlBudget;
+  /** Ends with the process, and when the attempt must not go on. */
   readonly signal: AbortSignal;
 }
 
@@ -59,11 +67,22 @@ export async function cutOver(
   state: LiveMigration,
   by: Issuer,
   budget: DdlBudget,
-  signal: AbortSignal,
+  ended: AbortSignal,
+  askToStop: AskToStop,
 ): Promise<void> {
-  const attempt: Attempt = { context, process, number: state.cutoverAttempts, by, budget, signal };
+  const watch = await watchForStop(askToStop, ended);
+  const { signal } = watch;
+  const attempt: Attempt = {
+    context,
+    process,
+    number: state.cutoverAttempts,
+    by,
+    budget: { ...budget, signal },
+    signal,
+  };
   let turn: FillTarget | undefined;
   try {
+    await failpoint('cutover.afterBegan');
     for (const target of process.targets) {
       if (process.plan.tables[target.targetNo]?.notNull === false) continue;
       turn = target;
@@ -73,11 +92,14 @@ export async function cutOver(
     await finishers(attempt);
     await issue(context, process.id, 'CompleteCutover', { attempt: attempt.number }, by);
   } catch (error) {
-    signal.throwIfAborted(); // stopping is no failure: the next controller goes on
+    ended.throwIfAborted(); // the end of the process is no failure: the next controller goes on
     const { state: now } = await context.runner.state(`migration/${process.id}`);
     if (now.phase === 'cutting-over' && now.attempt !== attempt.number) throw error; // another process is at work; nothing here is ours to undo
-    await recordFailure(attempt, turn, error);
-    throw error;
+    const cause = watch.reason() ?? error;
+    await recordFailure({ ...attempt, budget: { ...budget, signal: ended }, signal: ended }, turn, cause);
+    throw cause;
+  } finally {
+    watch.stop();
   }
 }
 
@@ -111,6 +133,7 @@ async function enforceTable(attempt: Attempt, target: FillTarget): Promise<void>
       );
     if (step.step === 'done') {
       await recordEnforced(attempt, target);
+      await failpoint('cutover.afterEnforced');
       return;
     }
     if (step.step === 'guard' && (rounds += 1) > roundsMax)
@@ -141,6 +164,7 @@ async function takeStep(
         );
       case 'fence':
         await passFence(attempt, state);
+        await failpoint('cutover.afterFence');
         return { ...proofs, fenced: true };
       case 'drain':
         await drain(attempt, target, state);
@@ -148,25 +172,18 @@ async function takeStep(
       case 'guard': {
         const guarded = await guardTable(database, target, budget);
         if (guarded.outcome === 'nullFound') return noProofs;
-        await issue(
-          context,
-          attempt.process.id,
-          'RecordGuarded',
-          {
-            ...nameOf(target),
-            attempt: attempt.number,
-            heldMs: guarded.heldMs,
-            lockWaitMs: guarded.lockWaitMs,
-          },
-          attempt.by,
-        );
+        await failpoint('cutover.afterGuard');
+        await recordGuarded(attempt, target, guarded);
         return proofs;
       }
       case 'validate':
-        await validateGuard(database, target);
+        if (state.targets[target.targetNo]?.enforcement === 'open') await recordGuarded(attempt, target);
+        await validateGuard(database, target, attempt.signal);
+        await failpoint('cutover.afterValidate');
         return proofs;
       case 'setNotNull':
         await setNotNull(database, target, budget);
+        await failpoint('cutover.afterSetNotNull');
         return proofs;
       case 'dropGuard':
         await dropGuard(database, target, budget);
@@ -259,6 +276,20 @@ const nullsLeft = (target: FillTarget, left: bigint): HighwaterError =>
     'GET /migrations/{id}/unfillable lists them with their reasons',
   );
 
+/** Also for a guard that was found: its message committed and nobody was left to say so. Its times were stored in that commit. */
+async function recordGuarded(
+  attempt: Attempt,
+  target: FillTarget,
+  measured?: { readonly heldMs: number; readonly lockWaitMs: number },
+): Promise<void> {
+  const { context, process, number, by } = attempt;
+  const steps = measured ? [] : await readDdlSteps(context.database.state, target.migrationId);
+  const found = steps.findLast((step) => step.targetNo === target.targetNo && step.step === 'guard');
+  const { heldMs, lockWaitMs } = measured ?? found ?? { heldMs: 0, lockWaitMs: 0 };
+  await issue(context, process.id, 'RecordGuarded', { ...nameOf(target), attempt: number, heldMs, lockWaitMs }, by);
+  await failpoint('cutover.afterGuarded');
+}
+
 async function recordEnforced(attempt: Attempt, target: FillTarget): Promise<void> {
   const steps = await readDdlSteps(attempt.context.database.state, target.migrationId);
   await issue(
@@ -288,6 +319,7 @@ async function finishers({ context, process, budget, signal }: Attempt): Promise
     for (const [name, columns] of Object.entries(entry.indexes)) {
       signal.throwIfAborted();
       await ensurePlanIndex(context.database, target, { name, columns }, budget);
+      await failpoint('cutover.afterIndex');
     }
     if (!entry.references) continue;
     const { table, onDelete } = entry.references;
@@ -301,6 +333,7 @@ async function finishers({ context, process, budget, signal }: Attempt): Promise
       onDelete,
       budget,
     );
+    await failpoint('cutover.afterForeignKey');
   }
 }
 
@@ -309,7 +342,8 @@ async function recordFailure(attempt: Attempt, turn: FillTarget | undefined, err
   const blockers = known?.context['blockers'];
   const first = Array.isArray(blockers) ? String(blockers[0] ?? '') : '';
   // while a check of ours stands, "failed" would not be true: the attempt stays open, and the next round goes on from the catalog (G4)
-  if (turn) await undoGuard(attempt, turn);
+  await undoGuards(attempt.context, attempt.process, attempt.budget);
+  await reconcileBeforeFailing(attempt);
   // refused while an outcome is unknown: then the next controller reads the catalog and goes on
   await runCommand(
     attempt.context,
@@ -329,10 +363,22 @@ async function recordFailure(attempt: Attempt, turn: FillTarget | undefined, err
 }
 
 /** After a failed attempt no constraint of ours is in force on a table that was not enforced (G4). */
-async function undoGuard({ context, budget }: Attempt, target: FillTarget): Promise<void> {
-  const facts = await catalogFacts(context.database.ddl, target);
-  if (facts.notNull || !facts.checkExists || !facts.checkIsOurs) return;
-  await dropGuard(context.database, target, budget);
+export async function undoGuards(context: ControlContext, process: ProcessState, budget: DdlBudget): Promise<void> {
+  for (const target of process.targets) {
+    const facts = await catalogFacts(context.database.ddl, target);
+    if (nextUndoStep(facts) === 'dropGuard') await dropGuard(context.database, target, budget);
+  }
+}
+
+/** An attempt that is stopped right after a lost answer: the catalog was read and undone just now, so the outcome is known. */
+async function reconcileBeforeFailing({ context, process, number, by }: Attempt): Promise<void> {
+  const { state } = await context.runner.state(streamOf(process.id));
+  if (state.phase !== 'cutting-over' || !state.unknown) return;
+  const { table } = state.unknown;
+  const target = process.targets.find((one) => sameTarget(nameOf(one), table));
+  if (!target) return;
+  const found = enforcementFound(await catalogFacts(context.database.ddl, target));
+  await issue(context, process.id, 'ReconcileCutover', { attempt: number, table, found }, by);
 }
 
 const pidOf = (text: string): number | null => {

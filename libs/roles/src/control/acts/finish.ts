@@ -11,11 +11,12 @@ import {
   slotFacts,
   type StoredOperation,
 } from '@highwater/target-db';
+import { failpoint } from '@highwater/telemetry';
 import { issue, projectState, streamOf, type ControlContext } from '../context.js';
 import type { ProcessState } from '../process-state.js';
 import { waitUntil } from '../wait-until.js';
-import { assertBridgeUnused, bridgeJudged, judged } from './bridge-unused.js';
 import { tidyStreams } from './tidy-streams.js';
+import { assertBridgeUnused, bridgeJudged, judged } from './bridge-unused.js';
 import { budgetOf } from './budget.js';
 
 /** How long relays get to leave the slot by themselves before the one that holds it is ended. */
@@ -39,6 +40,7 @@ export async function finish(
       await assertBridgeUnused(context, process.id, state, Math.max(state.windowMs, asked.afterMs ?? 0), signal);
     await markOperation(database.state, operation.id, 'running', { result: judged });
   }
+  await failpoint('finish.afterJudged');
   process.finishing = true;
   // relays and fillers of every process stop when they see the migration without a stream; the gate closes with it
   const { version } = await context.runner.state(streamOf(process.id));
@@ -56,9 +58,12 @@ export async function finish(
     await failpoint('finish.afterPublication');
   }
   if (kafka && state.streamPlanned) await dropTopics(context, process);
+  await failpoint('finish.afterTopics');
   for (const target of process.targets) {
-    await dropNullIndex(database, target);
+    await dropNullIndex(database, target, signal);
+    await failpoint('finish.afterNullIndex');
     await dropBridge(database, target, budgetOf(state, signal));
+    await failpoint('finish.afterBridge');
   }
   const leftovers = await remaining(context, process);
   await issue(

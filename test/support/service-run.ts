@@ -1,0 +1,196 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { prepare, workspaceSchema, workspaceSeed, type Prepared } from './least-privilege.js';
+import { hasReached } from './phases.js';
+import { ask, startService, type ServiceProcess } from './service-process.js';
+import { brokers, unique, waitFor } from './stack.js';
+
+export type Answer = NonNullable<Awaited<ReturnType<typeof ask>>>;
+
+/** A whole migration by the service as a process, which a test may kill, freeze and start again. */
+export interface ServiceRun {
+  readonly prepared: Prepared;
+  readonly id: string;
+  /** Starts one process more; the run talks to the newest. `failpoints` as in HIGHWATER_FAILPOINTS. */
+  start(options?: { failpoints?: string; roles?: string }): Promise<ServiceProcess>;
+  /** Asks the newest process; undefined while nobody answers. */
+  call(path: string, init?: Parameters<typeof ask>[2]): Promise<Answer | undefined>;
+  /** Asks until it was answered with 2xx; the same idempotency key each time. */
+  asked(path: string, body: object, headers?: Record<string, string>): Promise<Answer>;
+  phase(): Promise<unknown>;
+  until(phase: string, timeoutMs?: number): Promise<void>;
+  /** Waits for readiness, asks for the cutover and answers its operation's id. */
+  cutover(body?: Record<string, unknown>): Promise<string>;
+  operation(id: string): Promise<Record<string, unknown>>;
+  /** Waits until it succeeded or failed. */
+  settled(id: string, timeoutMs?: number): Promise<Record<string, unknown>>;
+  events(): Promise<{ type: string; data: Record<string, unknown>; metadata: Record<string, unknown> }[]>;
+  client(applicationName: string): Promise<pg.Client>;
+  log(): string;
+  close(): Promise<void>;
+}
+
+export async function serviceRun(
+  url: string,
+  plan: string,
+  {
+    schema = workspaceSchema,
+    seed = workspaceSeed,
+    kafka = false,
+  }: { schema?: string; seed?: string; kafka?: boolean } = {},
+): Promise<ServiceRun> {
+  const prepared = await prepare(url, schema, plan, { install: false });
+  await prepared.admin.query(seed);
+  const { urls } = prepared.database.settings;
+  const id = prepared.plan.migration;
+  const logFile = join(mkdtempSync(join(tmpdir(), 'highwater-run-')), 'service.log');
+  const environment: Record<string, string> = {
+    HIGHWATER_STREAM_URL: urls.stream,
+    HIGHWATER_FILL_URL: urls.fill,
+    HIGHWATER_STATE_URL: urls.state,
+    HIGHWATER_DDL_URL: urls.ddl,
+    HIGHWATER_KAFKA_SESSION: '1200ms',
+    HIGHWATER_TOPIC_PREFIX: `run${unique()}`,
+    ...(kafka ? { HIGHWATER_KAFKA_BROKERS: (await brokers()).join(',') } : {}),
+  };
+  const started: ServiceProcess[] = [];
+  const clients: pg.Client[] = [];
+  const newest = (): ServiceProcess | undefined => started.at(-1);
+  const call: ServiceRun['call'] = async (path, init) => {
+    const service = newest();
+    return service && ask(service.url, path, init);
+  };
+  const describe = async (): Promise<unknown> => ({
+    status: (await call(`/migrations/${id}`))?.body['reason'],
+    unmet: (
+      (await call(`/cutover/readiness?migration=${id}`))?.body['conditions'] as { status: string }[] | undefined
+    )?.filter((one) => one.status !== 'True'),
+    logFile,
+  });
+  const asked: ServiceRun['asked'] = async (path, body, headers = {}) => {
+    const key = { 'idempotency-key': unique() + unique() };
+    let last: unknown;
+    return waitFor(
+      `${path} to be accepted`,
+      async () => {
+        const answer = await call(path, { body, headers: { ...key, ...headers } });
+        last = answer?.body;
+        return answer && answer.status < 300 ? answer : undefined;
+      },
+      { timeoutMs: 30_000, everyMs: 50, describe: () => last },
+    );
+  };
+  const operation: ServiceRun['operation'] = async (operationId) =>
+    (
+      await waitFor(`operation ${operationId} to be readable`, async () => {
+        const answer = await call(`/operations/${operationId}`);
+        return answer?.status === 200 ? answer : undefined;
+      })
+    ).body;
+  const run: ServiceRun = {
+    prepared,
+    id,
+    call,
+    asked,
+    operation,
+    async start({ failpoints, roles } = {}) {
+      const service = await startService(
+        {
+          ...environment,
+          HIGHWATER_INSTANCE: `run-${started.length + 1}`,
+          ...(failpoints === undefined ? {} : { HIGHWATER_FAILPOINTS: failpoints }),
+          ...(roles === undefined ? {} : { HIGHWATER_ROLES: roles }),
+        },
+        logFile,
+      );
+      started.push(service);
+      return service;
+    },
+    phase: async () => (await call(`/migrations/${id}`))?.body['phase'],
+    until: async (phase, timeoutMs = 60_000) => {
+      await waitFor(
+        `phase ${phase}`,
+        async () => hasReached(String((await call(`/migrations/${id}`))?.body['phase']), phase),
+        { timeoutMs, everyMs: 50, describe },
+      );
+    },
+    async cutover(body = {}) {
+      let last: unknown;
+      const answer = await waitFor(
+        'the cutover to be accepted',
+        async () => {
+          const readiness = await call(`/cutover/readiness?migration=${id}`);
+          if (readiness?.body['ready'] !== true) return undefined;
+          const asking = await call(`/cutover?migration=${id}`, {
+            body: { reason: 'test', ...body },
+            headers: { 'if-match': readiness.etag ?? '' },
+          });
+          last = asking?.body;
+          return asking?.status === 202 ? asking : undefined;
+        },
+        { timeoutMs: 60_000, everyMs: 50, describe: async () => ({ last, ...((await describe()) as object) }) },
+      );
+      return String(answer.body['id']);
+    },
+    settled: async (operationId, timeoutMs = 60_000) =>
+      waitFor(
+        `operation ${operationId} to end`,
+        async () => {
+          const now = await operation(operationId);
+          return now['status'] === 'succeeded' || now['status'] === 'failed' ? now : undefined;
+        },
+        { timeoutMs, everyMs: 50, describe },
+      ),
+    async events() {
+      const { rows } = await prepared.admin.query<{
+        type: string;
+        data: Record<string, unknown>;
+        metadata: Record<string, unknown>;
+      }>(`select type, data, metadata from highwater.event where stream_id = $1 order by version`, [`migration/${id}`]);
+      return rows;
+    },
+    async client(applicationName) {
+      const client = new pg.Client({ connectionString: url, application_name: applicationName });
+      client.on('error', () => undefined);
+      await client.connect();
+      clients.push(client);
+      return client;
+    },
+    log: () => readFileSync(logFile, 'utf8'),
+    async close() {
+      for (const service of started) {
+        if (service.child.exitCode !== null || service.child.signalCode !== null) continue;
+        await service.kill('SIGKILL');
+      }
+      await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+      await prepared.close();
+    },
+  };
+  return run;
+}
+
+/** Plans and starts the migration and waits until it is bridged. */
+export async function runToBridged(run: ServiceRun, plan: string): Promise<void> {
+  await waitFor('the plan to be accepted', async () => {
+    const answer = await run.call('/migrations', { body: plan });
+    return answer?.status === 202;
+  });
+  await run.asked(`/migrations/${run.id}/start`, {});
+  await run.until('bridged');
+}
+
+/** Waits until the process has ended, by the signal named. */
+export const gone = (service: ServiceProcess, what: string): Promise<string> =>
+  waitFor(
+    what,
+    () => service.child.signalCode ?? (service.child.exitCode === null ? undefined : `${service.child.exitCode}`),
+    {
+      timeoutMs: 60_000,
+    },
+  );
+
+/** Waits until the process was stopped (SIGSTOP), as Linux says. */
+export const frozen = (service: ServiceProcess, what: string): Promise<boolean> =>
+  waitFor(what, () => /\) T /.test(readFileSync(`/proc/${service.child.pid}/stat`, 'utf8')), { timeoutMs: 60_000 });
