@@ -23,7 +23,9 @@ export function table(
   };
 }
 
-const oids: Readonly<Record<string, number>> = { text: 25, integer: 23, bigint: 20, uuid: 2950 };
+const oids: Readonly<Record<string, number>> = {
+  text: 25, integer: 23, bigint: 20, uuid: 2950, json: 114, 'text[]': 1009, 'timestamp with time zone': 1184,
+}; // prettier-ignore
 const quoted = (name: string): string => (/^[a-z_]+$/.test(name) ? name : `"${name}"`);
 
 function catalogColumn(name: string, written: string, attnum: number): CatalogColumn {

@@ -22,6 +22,8 @@ export interface CatalogColumn {
    * built in (domains, enums, citext, …). Without it a key of such a type is refused rather than compared by a guess.
    */
   readonly equality?: string;
+  /** For types that are not built in: its text is the same whatever a session's settings (enums, citext, domains over plain types). */
+  readonly plainText?: boolean;
 }
 
 export interface CatalogForeignKey {
@@ -51,4 +53,31 @@ export interface CatalogTable {
 /** What the database looked like when it was read; pure code looks tables up here. */
 export interface Catalog {
   readonly tables: readonly CatalogTable[];
+  /** Those of the names that the plan's rules call, in any schema of those names, all overloads. */
+  readonly functions?: readonly CatalogFunction[];
+}
+
+export interface CatalogType {
+  /** `format_type`. */
+  readonly type: string;
+  readonly typeOid: number;
+}
+
+export interface CatalogFunction {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** Schema-qualified and quoted, without arguments. */
+  readonly ident: Ident;
+  readonly arguments: readonly CatalogType[];
+  readonly returns: CatalogType;
+  /** `f` function; others are procedures, aggregates and window functions. */
+  readonly kind: string;
+  /** `i` immutable, `s` stable, `v` volatile. */
+  readonly volatility: string;
+  readonly returnsSet: boolean;
+  readonly variadic: boolean;
+  readonly securityDefiner: boolean;
+  /** Changes with what the function does. */
+  readonly definition: string;
 }

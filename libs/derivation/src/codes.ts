@@ -36,6 +36,16 @@ export const derivationCodes = {
   BadReference: 'HW1117',
   /** HW1118 A key column has a type whose equality operator the catalog did not name. */
   UnknownEquality: 'HW1118',
+  /** HW1119 Functions run with the bridge's privileges inside the application's statements, so only those that the configuration names may be called: set HIGHWATER_ALLOWED_FUNCTIONS. */
+  FunctionNotAllowed: 'HW1119',
+  /** HW1120 No function of that name takes so many arguments, or several do. Names are case-sensitive; say which with its argument types: `app.tenant_of(uuid)`. */
+  FunctionMissing: 'HW1120',
+  /** HW1121 The function cannot be a rule: volatile, SECURITY DEFINER, variadic, returning a set, or no plain function. Its value must follow from the row, on one snapshot, with the caller's privileges. */
+  FunctionUnsuitable: 'HW1121',
+  /** HW1122 A `where` of a lookup pairs columns whose types do not compare, or a type has no order or equality that `pick` needs. */
+  NotComparable: 'HW1122',
+  /** HW1123 `pick: first` needs a unique, not-null key of the looked-up table to tell rows of the same rank apart the same way each time. */
+  NoTieBreak: 'HW1123',
 } as const;
 
 export type DerivationCode = (typeof derivationCodes)[keyof typeof derivationCodes];

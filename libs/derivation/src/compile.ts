@@ -1,4 +1,5 @@
 import { type Plan, type PlanPath, type PlannedTable, formatTableName, sameColumnSet, suggest } from '@highwater/plan';
+import { targetAim } from './aim.js';
 import type { Catalog, CatalogColumn, CatalogTable, SqlExpression } from './catalog.js';
 import { derivationCodes as codes } from './codes.js';
 import type { CompiledDerivation, KeyColumn } from './derivation.js';
@@ -14,15 +15,16 @@ import { comparable, isBuiltin, sameType } from './types.js';
 /**
  * Compiles every planned table against the catalog: one derivation per entry, in plan order, or all that stands against it.
  * `tableNames` (`name` in public, else `schema.name`) serve the suggestion for a table that the catalog was not read for.
+ * `allowedFunctions` names what rules may call; no plan can add to it.
  * Compile again after the target columns were added: a planned column is quoted by us, one in the catalog by the server.
  */
 export function compilePlan(
   plan: Plan,
   catalog: Catalog,
-  known: { readonly tableNames?: readonly string[] } = {},
+  known: { readonly tableNames?: readonly string[]; readonly allowedFunctions?: readonly string[] } = {},
 ): { derivations: CompiledDerivation[] } | { issues: DerivationIssue[] } {
   const issues = new Issues();
-  const lookup = new Lookup(plan, catalog, issues, known.tableNames);
+  const lookup = new Lookup(plan, catalog, issues, known);
   const derivations = plan.tables.map((entry, i) => compileEntry(entry, ['tables', i], lookup));
   if (issues.list.length > 0) return { issues: issues.list };
   return { derivations: derivations.filter((derivation) => derivation !== undefined) };
@@ -37,7 +39,14 @@ function compileEntry(entry: PlannedTable, path: PlanPath, lookup: Lookup): Comp
   if (target === undefined) return undefined;
 
   const resolver = new RuleResolver(lookup, target);
-  const resolved = resolver.resolve(entry.rule, { table, entry, path: [...path, 'rule'], depth: 0, within: [entry] });
+  const resolved = resolver.resolve(entry.rule, {
+    table,
+    entry,
+    path: [...path, 'rule'],
+    depth: 0,
+    within: [entry],
+    aim: targetAim(target),
+  });
   const inputs = new Inputs();
   const referentExists = compileReferents(entry, table, target, [...path, 'references'], lookup, inputs);
   if (resolved === undefined || key === undefined) return undefined;
@@ -52,6 +61,7 @@ function compileEntry(entry: PlannedTable, path: PlanPath, lookup: Lookup): Comp
     expression: printValue(node, 'r', 0, target) as SqlExpression,
     reason: printReason(node, 'r', target) as SqlExpression,
     inputs: inputs.list,
+    ...(inputs.functions.length === 0 ? {} : { functions: inputs.functions }),
     ...(join === undefined ? {} : { join }),
     ...(referentExists === undefined ? {} : { referentExists }),
   };

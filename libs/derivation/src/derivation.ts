@@ -1,4 +1,4 @@
-import type { CatalogTable, Ident, SqlExpression } from './catalog.js';
+import type { CatalogFunction, CatalogTable, Ident, SqlExpression } from './catalog.js';
 
 /** A table and the columns of it that a compiled rule reads: what to grant, fingerprint and publish. */
 export interface DerivationInput {
@@ -46,6 +46,8 @@ export interface CompiledDerivation {
   /** Text: one of NoValueReason when `expression` is NULL, else NULL. */
   readonly reason: SqlExpression;
   readonly inputs: readonly DerivationInput[];
+  /** Functions it calls: what to let the roles execute, and to watch. */
+  readonly functions?: readonly CatalogFunction[];
   /** The same rule for many rows at once, where that is provably the same value. */
   readonly join?: RuleAsJoin;
   /** Boolean over `r` and the value alias `v.value`: the foreign key's parent exists. Undefined when no foreign key is declared. */

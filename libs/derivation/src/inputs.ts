@@ -1,10 +1,12 @@
-import type { CatalogColumn, CatalogTable } from './catalog.js';
+import type { CatalogColumn, CatalogFunction, CatalogTable } from './catalog.js';
 import type { DerivationInput } from './derivation.js';
-import type { Node } from './node.js';
+import type { KeyPair, Node } from './node.js';
 
 /** Gathers the tables and columns that compiled SQL reads: what to grant, fingerprint and watch. */
 export class Inputs {
   readonly #tables = new Map<number, { table: CatalogTable; columns: Map<string, CatalogColumn> }>();
+
+  readonly #functions = new Map<number, CatalogFunction>();
 
   add(table: CatalogTable, column: CatalogColumn): void {
     const entry = this.#tables.get(table.relid) ?? { table, columns: new Map<string, CatalogColumn>() };
@@ -12,15 +14,46 @@ export class Inputs {
     this.#tables.set(table.relid, entry);
   }
 
+  /** What a rule over a row of `table` reads. */
   addNode(table: CatalogTable, node: Node): void {
-    if (node.kind === 'column') this.add(table, node.column);
-    if (node.kind === 'firstOf') for (const choice of node.nodes) this.addNode(table, choice);
-    if (node.kind !== 'follow') return;
-    for (const { own, key } of node.pairs) {
-      this.add(table, own);
-      this.add(node.parent, key);
+    switch (node.kind) {
+      case 'constant':
+        return;
+      case 'column':
+        return this.add(table, node.column);
+      case 'template':
+        for (const part of node.parts) if ('column' in part) this.add(table, part.column);
+        return;
+      case 'firstOf':
+        for (const choice of node.nodes) this.addNode(table, choice);
+        return;
+      case 'map':
+        return this.addNode(table, node.of);
+      case 'function':
+        this.#functions.set(node.called.oid, node.called);
+        for (const { node: argument } of node.arguments) this.addNode(table, argument);
+        for (const read of node.reads) for (const column of read.columns) this.add(read.table, column);
+        return;
+      case 'follow':
+        this.#addPairs(table, node.parent, node.pairs);
+        return this.addNode(node.parent, node.then);
+      case 'lookup':
+        this.#addPairs(table, node.table, node.pairs);
+        for (const { key } of node.constants) this.add(node.table, key);
+        for (const column of [...(node.order?.by ?? []), ...(node.order?.ties ?? [])]) this.add(node.table, column);
+        return this.addNode(node.table, node.then);
     }
-    this.addNode(node.parent, node.then);
+  }
+
+  #addPairs(table: CatalogTable, other: CatalogTable, pairs: readonly KeyPair[]): void {
+    for (const { own, key } of pairs) {
+      this.add(table, own);
+      this.add(other, key);
+    }
+  }
+
+  get functions(): CatalogFunction[] {
+    return [...this.#functions.values()];
   }
 
   get list(): DerivationInput[] {

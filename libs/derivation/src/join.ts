@@ -1,7 +1,7 @@
 import type { CatalogColumn, CatalogTable, SqlExpression } from './catalog.js';
 import type { RuleAsJoin } from './derivation.js';
 import type { KeyPair, Node } from './node.js';
-import { fromTable, leaf, match, printValue, type PrintTarget } from './print.js';
+import { fromTable, match, printValue, type PrintTarget } from './print.js';
 import { isBuiltin } from './types.js';
 
 /** The planner keeps the order of more joins than it was given as they are. */
@@ -20,21 +20,12 @@ export function printJoin(node: Node, target: PrintTarget): RuleAsJoin | undefin
   if (node.kind !== 'follow' || !findsOneRow(node.pairs)) return undefined;
   const joined: { table: CatalogTable; on: string }[] = [];
   const value = (of: Node, alias: string): string => {
-    switch (of.kind) {
-      case 'column':
-        return leaf(of.column, alias, target);
-      case 'constant':
-        return printValue(of, alias, 0, target);
-      case 'firstOf':
-        return `coalesce(${of.nodes.map((choice) => value(choice, alias)).join(', ')})`;
-      case 'follow': {
-        if (joined.length >= joinsMax || !findsOneRow(of.pairs) || readsConstant(of))
-          return printValue(of, alias, 0, target);
-        const parent = `j${joined.length + 2}`;
-        joined.push({ table: of.parent, on: match(of.pairs, parent, alias) });
-        return value(of.then, parent);
-      }
-    }
+    if (of.kind === 'firstOf') return `coalesce(${of.nodes.map((choice) => value(choice, alias)).join(', ')})`;
+    const joins = of.kind === 'follow' && joined.length < joinsMax && findsOneRow(of.pairs) && readsColumnsOnly(of);
+    if (!joins) return printValue(of, alias, 0, target);
+    const parent = `j${joined.length + 2}`;
+    joined.push({ table: of.parent, on: match(of.pairs, parent, alias) });
+    return value(of.then, parent);
   };
   const text = value(node.then, 'j1');
   const from = joined.map(({ table, on }, i) => ` left join ${fromTable(table, `j${i + 2}`)} on ${on}`);
@@ -51,8 +42,9 @@ const findsOneRow = (pairs: readonly KeyPair[]): boolean => pairs.every(({ key }
 const comparesAsIndexed = (key: CatalogColumn): boolean =>
   isBuiltin(key.typeOid) && (key.collation === undefined || key.collation.startsWith('pg_catalog.'));
 
-function readsConstant(node: Node): boolean {
-  if (node.kind === 'constant') return true;
-  if (node.kind === 'firstOf') return node.nodes.some(readsConstant);
-  return node.kind === 'follow' && readsConstant(node.then);
+/** What reads nothing but columns of a parent that is not there is NULL. */
+function readsColumnsOnly(node: Node): boolean {
+  if (node.kind === 'firstOf') return node.nodes.every(readsColumnsOnly);
+  if (node.kind === 'follow') return readsColumnsOnly(node.then);
+  return node.kind === 'column';
 }

@@ -1,10 +1,16 @@
+import { type PrintTarget, textAim } from './aim.js';
 import type { CatalogColumn, CatalogTable } from './catalog.js';
-import type { KeyPair, Node } from './node.js';
+import { equal } from './equal.js';
+import type { FunctionNode, KeyPair, Node } from './node.js';
+import { printLookup, printLookupReason } from './print-lookup.js';
+import { printMap, printTemplate } from './print-text.js';
 import { quoteLiteral } from './quote.js';
 import { sameType, typeSql } from './types.js';
 
-/** What every leaf is turned into: the target's type and collation. */
-export type PrintTarget = Pick<CatalogColumn, 'type' | 'typeOid' | 'collation'>;
+export type { PrintTarget };
+
+/** What a map looks up. */
+const mapped = textAim('the input of map');
 
 /** The value as scalar SQL over the row alias; parents are aliased p1, p2, … by depth, so no two scopes meet. */
 export function printValue(node: Node, alias: string, depth: number, target: PrintTarget): string {
@@ -19,6 +25,14 @@ export function printValue(node: Node, alias: string, depth: number, target: Pri
       const parent = `p${depth + 1}`;
       return `(select ${printValue(node.then, parent, depth + 1, target)} ${fromParent(node.parent, parent)} where ${match(node.pairs, parent, alias)})`;
     }
+    case 'lookup':
+      return printLookup(node, alias, depth + 1, printValue(node.then, `p${depth + 1}`, depth + 1, target), target);
+    case 'template':
+      return printTemplate(node.parts, alias, target);
+    case 'map':
+      return printMap(node.values, printValue(node.of, alias, depth, mapped), target);
+    case 'function':
+      return printCall(node, alias, depth, target);
   }
 }
 
@@ -36,22 +50,64 @@ export function printReason(node: Node, alias: string, target: PrintTarget): str
 const inputNull = "'InputNull'::pg_catalog.text";
 const parentMissing = "'ParentMissing'::pg_catalog.text";
 
+function printCall(
+  { called, arguments: given }: FunctionNode,
+  alias: string,
+  depth: number,
+  target: PrintTarget,
+): string {
+  const call = `${called.ident}(${given.map(({ node, aim }) => printValue(node, alias, depth, aim)).join(', ')})`;
+  const typed = sameType(called.returns.type, target.type) ? call : `${call}::${typeSql(target.type, target.typeOid)}`;
+  return target.collation === undefined ? typed : `(${typed} collate ${target.collation})`;
+}
+
 /** A reason other than InputNull, on the condition that the node has no value; undefined when there can be none. */
 function printNotable(node: Node, alias: string, depth: number, target: PrintTarget): string | undefined {
-  if (node.kind === 'column' || node.kind === 'constant') return undefined;
-  if (node.kind === 'firstOf') {
-    const notables = node.nodes
-      .map((choice) => printNotable(choice, alias, depth, target))
-      .filter((text) => text !== undefined);
-    if (notables.length <= 1) return notables[0];
-    return `coalesce(${notables.join(', ')})`;
+  switch (node.kind) {
+    case 'column':
+    case 'constant':
+    case 'template':
+      return undefined;
+    case 'firstOf':
+      return firstReason(node.nodes.map((choice) => printNotable(choice, alias, depth, target)));
+    case 'follow': {
+      const parent = `p${depth + 1}`;
+      const lookup = `${fromParent(node.parent, parent)} where ${match(node.pairs, parent, alias)}`;
+      const inputs = node.pairs.map(({ own }) => `${alias}.${own.ident} is null`).join(' or ');
+      const below = printNotable(node.then, parent, depth + 1, target);
+      const otherwise = below === undefined ? '' : ` else (select ${below} ${lookup})`;
+      return `case when ${inputs} then null when not exists (select ${lookup}) then ${parentMissing}${otherwise} end`;
+    }
+    case 'lookup': {
+      const value = printValue(node.then, `p${depth + 1}`, depth + 1, target);
+      const notable = printNotable(node.then, `p${depth + 1}`, depth + 1, target);
+      return printLookupReason(node, alias, depth + 1, { value, notable }, target);
+    }
+    case 'map': {
+      const below = printNotable(node.of, alias, depth, mapped);
+      const value = printValue(node.of, alias, depth, mapped);
+      return `case when ${value} is not null then 'NotMapped'::pg_catalog.text${below === undefined ? '' : ` else ${below}`} end`;
+    }
+    case 'function':
+      return printCallReason(node, alias, depth);
   }
-  const parent = `p${depth + 1}`;
-  const lookup = `${fromParent(node.parent, parent)} where ${match(node.pairs, parent, alias)}`;
-  const inputs = node.pairs.map(({ own }) => `${alias}.${own.ident} is null`).join(' or ');
-  const below = printNotable(node.then, parent, depth + 1, target);
-  const otherwise = below === undefined ? '' : ` else (select ${below} ${lookup})`;
-  return `case when ${inputs} then null when not exists (select ${lookup}) then ${parentMissing}${otherwise} end`;
+}
+
+/** A function that was given everything and has no value has failed; else the argument it missed says why. */
+function printCallReason({ arguments: given }: FunctionNode, alias: string, depth: number): string {
+  const values = given.map(({ node, aim }) => `${printValue(node, alias, depth, aim)} is null`);
+  const reasons = given.map(({ node, aim }, i) => {
+    const notable = printNotable(node, alias, depth, aim);
+    return notable === undefined ? undefined : `case when ${values[i]} then ${notable} end`;
+  });
+  const failed = `'FunctionFailed'::pg_catalog.text`;
+  if (given.length === 0) return failed;
+  return `case when ${values.join(' or ')} then ${firstReason(reasons) ?? 'null'} else ${failed} end`;
+}
+
+function firstReason(reasons: readonly (string | undefined)[]): string | undefined {
+  const said = reasons.filter((text) => text !== undefined);
+  return said.length <= 1 ? said[0] : `coalesce(${said.join(', ')})`;
 }
 
 /** Whether a foreign key's parent exists for the value `v.value`; a key of several columns takes the others from the row. */
@@ -80,16 +136,7 @@ const fromParent = (parent: CatalogTable, alias: string): string => `from ${from
 export const match = (pairs: readonly KeyPair[], parent: string, alias: string): string =>
   pairs.map(({ own, key }) => equal(parent, key, alias, own)).join(' and ');
 
-type Operand = Pick<CatalogColumn, 'collation' | 'equality'> & { readonly ident: string };
-
-/** The parent's key decides operator and collation, as in the server's own foreign key check, and so its index serves. */
-function equal(keyAlias: string, key: Operand, alias: string, own: Operand): string {
-  const differs = key.collation !== undefined && own.collation !== undefined && key.collation !== own.collation;
-  const value = `${alias}.${own.ident}${differs ? ` collate ${key.collation}` : ''}`;
-  return `${keyAlias}.${key.ident} ${key.equality ?? 'OPERATOR(pg_catalog.=)'} ${value}`;
-}
-
-export function leaf(column: CatalogColumn, alias: string, target: PrintTarget): string {
+function leaf(column: CatalogColumn, alias: string, target: PrintTarget): string {
   const read = `${alias}.${column.ident}`;
   const value = sameType(column.type, target.type) ? read : `${read}::${typeSql(target.type, target.typeOid)}`;
   const differs =

@@ -8,15 +8,19 @@ import {
   sameColumnSet,
   schemaOf,
 } from '@highwater/plan';
+import type { Aim } from './aim.js';
 import type { CatalogColumn, CatalogForeignKey, CatalogTable } from './catalog.js';
 import { derivationCodes as codes } from './codes.js';
 import { nameOf } from './issue.js';
 import type { Lookup } from './lookup.js';
 import { type KeyPair, type Node, nodesMax } from './node.js';
-import { comparable, fitsWithoutLoss, isBuiltin, lengthMax } from './types.js';
+import { resolveFunction } from './resolve-function.js';
+import { resolveLookup } from './resolve-lookup.js';
+import { resolveMap, resolveTemplate } from './resolve-text.js';
+import { comparable, fitsWithoutLoss, isBuiltin, lengthMax, plainTextMax } from './types.js';
 
-/** Where a rule is read: over which table, in whose entry, how far from the row itself. */
-interface Scope {
+/** Where a rule is read: over which table, in whose entry, how far from the row itself, and what its value is for. */
+export interface Scope {
   readonly table: CatalogTable;
   readonly entry: PlannedTable;
   readonly path: PlanPath;
@@ -24,6 +28,7 @@ interface Scope {
   readonly depth: number;
   /** Entries whose own rule is being followed, to notice a circle. */
   readonly within: readonly PlannedTable[];
+  readonly aim: Aim;
 }
 
 /** Resolves one entry's rule against the catalog. Undefined when an issue was found. */
@@ -31,7 +36,7 @@ export class RuleResolver {
   #nodes = 0;
 
   constructor(
-    private readonly lookup: Lookup,
+    readonly lookup: Lookup,
     private readonly target: CatalogColumn,
   ) {}
 
@@ -43,7 +48,7 @@ export class RuleResolver {
     }
     switch (rule.kind) {
       case 'column':
-        return this.#column(rule.column, scope);
+        return this.column(rule.column, scope, [...scope.path, 'column']);
       case 'constant':
         return this.#constant(rule.value, scope);
       case 'firstOf': {
@@ -54,62 +59,92 @@ export class RuleResolver {
       }
       case 'via':
         return this.#via(rule, scope);
+      case 'lookup':
+        return resolveLookup(this, rule, scope);
+      case 'template':
+        return resolveTemplate(this, rule, scope);
+      case 'map':
+        return resolveMap(this, rule, scope);
+      case 'function':
+        return resolveFunction(this, rule, scope);
     }
   }
 
-  #column(name: string, scope: Scope): Node | undefined {
-    const path = [...scope.path, 'column'];
-    const column = this.#ownColumn(name, scope, path);
+  /** A column of the scope's row, turned into what the scope is for. */
+  column(name: string, scope: Scope, path: PlanPath): Node | undefined {
+    const column = this.ownColumn(name, scope, path);
     if (column === undefined) return undefined;
-    if (scope.depth === 0 && name === this.target.name) {
-      const message = `the rule reads ${JSON.stringify(name)} of ${nameOf(scope.table)}, the column it fills`;
-      this.lookup.issues.add(codes.ReadsItsTarget, path, message, { help: 'name the column the value comes from' });
-      return undefined;
-    }
-    if (!fitsWithoutLoss(column.type, this.target.type)) {
-      const message = `column ${JSON.stringify(name)} of ${nameOf(scope.table)} is ${column.type}; target ${JSON.stringify(this.target.name)} is ${this.target.type}, which does not keep every such value`;
-      this.lookup.issues.add(codes.TypeMismatch, path, message, {
-        help: `make the target ${column.type}, or take the value from another column`,
-      });
+    const { aim } = scope;
+    const fits = aim.asText ? plainTextMax(column) !== undefined : fitsWithoutLoss(column.type, aim.type);
+    if (!fits) {
+      const message = `column ${JSON.stringify(name)} of ${nameOf(scope.table)} is ${column.type}; ${aim.what} is ${aim.type}, which does not keep every such value`;
+      const depends = `column ${JSON.stringify(name)} of ${nameOf(scope.table)} is ${column.type}, whose text depends on a session's settings`;
+      const [said, help] = aim.asText
+        ? [depends, 'use a column of another type']
+        : [message, `make the target ${column.type}, or take the value from another column`];
+      this.lookup.issues.add(codes.TypeMismatch, path, said, { help });
       return undefined;
     }
     return { kind: 'column', column };
   }
 
   #constant(value: string, scope: Scope): Node | undefined {
-    const max = lengthMax(this.target.type);
-    if (max !== undefined && [...value].length > max) {
-      const message = `the constant is ${[...value].length} characters long; ${this.target.type} keeps ${max}`;
-      this.lookup.issues.add(codes.ConstantTooLong, [...scope.path, 'constant'], message);
-      return undefined;
-    }
-    return { kind: 'constant', value };
+    return this.fitsLength(value, scope.aim.type, [...scope.path, 'constant'])
+      ? { kind: 'constant', value }
+      : undefined;
+  }
+
+  /** A cast would cut a constant that is too long without a word. */
+  fitsLength(value: string, type: string, path: PlanPath): boolean {
+    const max = lengthMax(type);
+    if (max === undefined || [...value].length <= max) return true;
+    const message = `the constant is ${[...value].length} characters long; ${type} keeps ${max}`;
+    this.lookup.issues.add(codes.ConstantTooLong, path, message);
+    return false;
   }
 
   #via(rule: Extract<Rule, { kind: 'via' }>, scope: Scope): Node | undefined {
     const path = [...scope.path, 'via'];
-    const own = rule.columns.map((name) => this.#ownColumn(name, scope, path));
+    const own = rule.columns.map((name) => this.ownColumn(name, scope, path));
     if (!own.every((column) => column !== undefined)) return undefined;
     const followed =
       rule.to === undefined ? this.#foreignKey(own, scope, path) : this.#to(rule.to, own, [...scope.path, 'to']);
     if (followed === undefined) return undefined;
     const { parent, pairs } = followed;
-    for (const { key } of pairs) {
-      if (isBuiltin(key.typeOid) || key.equality !== undefined) continue;
-      const message = `key column ${JSON.stringify(key.name)} of ${nameOf(parent)} is ${key.type}, and the catalog names no equality operator for it`;
-      this.lookup.issues.add(codes.UnknownEquality, path, message);
+    if (
+      !this.equalityKnown(
+        parent,
+        pairs.map(({ key }) => key),
+        path,
+      )
+    )
       return undefined;
-    }
     const then =
       rule.then === undefined
-        ? this.#parentRule(parent, scope, path)
+        ? this.ownRule(parent, 'via without then', scope, path)
         : this.resolve(rule.then, { ...scope, table: parent, path: [...scope.path, 'then'], depth: scope.depth + 1 });
     return then === undefined ? undefined : { kind: 'follow', parent, pairs, then };
   }
 
-  #ownColumn(name: string, scope: Scope, path: PlanPath): CatalogColumn | undefined {
+  /** Whether the catalog says how values of these columns compare. */
+  equalityKnown(table: CatalogTable, keys: readonly CatalogColumn[], path: PlanPath): boolean {
+    const unknown = keys.find((key) => !isBuiltin(key.typeOid) && key.equality === undefined);
+    if (unknown === undefined) return true;
+    const message = `key column ${JSON.stringify(unknown.name)} of ${nameOf(table)} is ${unknown.type}, and the catalog names no equality operator for it`;
+    this.lookup.issues.add(codes.UnknownEquality, path, message);
+    return false;
+  }
+
+  /** A column of the scope's row as a rule may read it: of the row itself neither a generated one nor the one being filled. */
+  ownColumn(name: string, scope: Scope, path: PlanPath): CatalogColumn | undefined {
     const column = this.lookup.column(scope.table, name, path);
-    if (column === undefined || !column.generated || scope.depth > 0) return column;
+    if (column === undefined || scope.depth > 0) return column;
+    if (name === this.target.name) {
+      const message = `the rule reads ${JSON.stringify(name)} of ${nameOf(scope.table)}, the column it fills`;
+      this.lookup.issues.add(codes.ReadsItsTarget, path, message, { help: 'name the column the value comes from' });
+      return undefined;
+    }
+    if (!column.generated) return column;
     const message = `column ${JSON.stringify(name)} of ${nameOf(scope.table)} is generated: it is computed after BEFORE triggers, so the bridge cannot see it`;
     this.lookup.issues.add(codes.GeneratedColumn, path, message, { help: 'use the columns it is generated from' });
     return undefined;
@@ -180,8 +215,8 @@ export class RuleResolver {
     return { parent, pairs };
   }
 
-  /** `via` without `then`: the parent's own rule, over the parent's row; never its stored target (see README). */
-  #parentRule(parent: CatalogTable, scope: Scope, path: PlanPath): Node | undefined {
+  /** `via` or `lookup` that takes nothing by name: the table's own rule, over its row; never its stored target (see README). */
+  ownRule(parent: CatalogTable, without: string, scope: Scope, path: PlanPath): Node | undefined {
     const { plan, issues } = this.lookup;
     const entry = entryFor(plan, { schema: parent.schema, name: parent.name }, scope.entry.target.column);
     if (entry === undefined) {
@@ -191,12 +226,9 @@ export class RuleResolver {
       const why = several
         ? `several entries, none of them for ${JSON.stringify(scope.entry.target.column)}`
         : 'no entry in this plan';
-      issues.add(
-        codes.ParentNotPlanned,
-        path,
-        `via without then means the rule of ${nameOf(parent)}, which has ${why}`,
-        { help: 'say what to take from the parent: then: { column: … }' },
-      );
+      issues.add(codes.ParentNotPlanned, path, `${without} means the rule of ${nameOf(parent)}, which has ${why}`, {
+        help: 'say what to take from it: then: { column: … }',
+      });
       return undefined;
     }
     if (scope.within.includes(entry)) {
@@ -210,6 +242,7 @@ export class RuleResolver {
       path: ['tables', plan.tables.indexOf(entry), 'rule'],
       depth: scope.depth + 1,
       within: [...scope.within, entry],
+      aim: scope.aim,
     });
   }
 

@@ -117,3 +117,37 @@ export function lengthMax(type: string): number | undefined {
   const limited = ['character', 'character varying', 'bit', 'bit varying'].includes(base) && !array;
   return limited && modifiers[0] !== undefined ? Number(modifiers[0]) : undefined;
 }
+
+const withoutEquality = new Set([
+  'json', 'xml', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle', 'pg_snapshot', 'txid_snapshot', 'tsquery',
+]); // prettier-ignore
+
+/** Whether values can be told apart and put in order: a default btree operator class, named by the catalog for types of others. */
+export const orders = (column: {
+  readonly type: string;
+  readonly typeOid: number;
+  readonly equality?: string;
+}): boolean =>
+  isBuiltin(column.typeOid) || column.typeOid === 0
+    ? !withoutEquality.has(typeParts(column.type).base)
+    : column.equality !== undefined;
+
+/** How long the text of any value is at most; a type that is missing here has text that may change with a session's settings. */
+const plainTexts: Readonly<Record<string, number>> = {
+  smallint: 6, integer: 11, bigint: 20, numeric: Infinity, uuid: 36, boolean: 5, text: Infinity, 'character varying': Infinity, character: 1, name: 63,
+}; // prettier-ignore
+
+/**
+ * The longest text a value of the column has; undefined when its text depends on settings (dates, floats, bytea, …): it would be
+ * one in the application's session, where the bridge runs, and another in ours.
+ */
+export function plainTextMax(column: {
+  readonly type: string;
+  readonly typeOid: number;
+  readonly plainText?: boolean;
+}): number | undefined {
+  if (!isBuiltin(column.typeOid) && column.typeOid !== 0) return column.plainText === true ? Infinity : undefined;
+  const { base, array } = typeParts(column.type);
+  if (array || !Object.hasOwn(plainTexts, base)) return undefined;
+  return lengthMax(column.type) ?? plainTexts[base];
+}

@@ -1,19 +1,10 @@
-import { isMigrationId, must, parseBytes, parseDurationMs } from '@highwater/kernel';
+import { isMigrationId, parseBytes, parseDurationMs } from '@highwater/kernel';
+import { type Builder, buildRule, tableName } from './build-rule.js';
 import { planCodes } from './codes.js';
-import { parseTableKeyReference, parseTableName } from './names.js';
 import { type PlanPath, formatPath } from './path.js';
-import type {
-  Limits,
-  Plan,
-  PlanIssue,
-  PlannedTable,
-  Rule,
-  StreamSettings,
-  TableKeyReference,
-  TableName,
-} from './plan.js';
+import type { Limits, Plan, PlanIssue, PlannedTable, StreamSettings } from './plan.js';
 import type { PlanPositions } from './positions.js';
-import type { KeyReferenceInput, PlanInput, RuleInput, TableInput } from './schema.js';
+import type { PlanInput, TableInput } from './schema.js';
 
 /** Merges defaults into a plan whose shape the schema has checked; what only the merged plan shows is an issue. */
 export function buildPlan(input: PlanInput, positions: PlanPositions): Plan | { issues: PlanIssue[] } {
@@ -43,11 +34,6 @@ export function buildPlan(input: PlanInput, positions: PlanPositions): Plan | { 
     approvals: input.approvals ?? 0,
   };
   return issues.length > 0 ? { issues } : plan;
-}
-
-interface Builder {
-  readonly positions: PlanPositions;
-  refuse(path: PlanPath, message: string, help?: string): void;
 }
 
 function buildTable(
@@ -100,45 +86,6 @@ function buildReferences(
   }
   return { table: tableName(merged.table), onDelete: merged.onDelete ?? 'restrict' };
 }
-
-function buildRule(build: Builder, input: RuleInput, path: PlanPath): Rule {
-  if (typeof input === 'string') return { kind: 'column', column: input };
-  if ('column' in input) return { kind: 'column', column: input.column };
-  if ('firstOf' in input) {
-    return {
-      kind: 'firstOf',
-      rules: input.firstOf.map((choice, i) => buildRule(build, choice, [...path, 'firstOf', i])),
-    };
-  }
-  // As written: YAML would make 7 of 007 and 1000 of 1e3.
-  if ('constant' in input)
-    return { kind: 'constant', value: build.positions.textOf([...path, 'constant']) ?? String(input.constant) };
-  const columns = typeof input.via === 'string' ? [input.via] : input.via;
-  const to = input.to === undefined ? undefined : keyReference(input.to);
-  if (to !== undefined && to.columns.length !== columns.length) {
-    build.refuse(
-      [...path, 'to'],
-      `${formatPath(path)} follows ${columns.length} column(s) to a key of ${to.columns.length}`,
-    );
-  }
-  return {
-    kind: 'via',
-    columns,
-    ...(to === undefined ? {} : { to }),
-    ...(input.then === undefined ? {} : { then: buildRule(build, input.then, [...path, 'then']) }),
-  };
-}
-
-const tableName = (input: TableInput['table']): TableName => {
-  if (typeof input === 'string')
-    return must(parseTableName(input), 'the schema let a table name through that does not parse');
-  return input.schema === undefined ? { name: input.name } : { schema: input.schema, name: input.name };
-};
-
-const keyReference = (input: KeyReferenceInput): TableKeyReference =>
-  typeof input === 'string'
-    ? must(parseTableKeyReference(input), 'the schema let a key reference through that does not parse')
-    : { table: tableName(input.table), columns: input.columns };
 
 function buildLimits(build: Builder, input: NonNullable<PlanInput['limits']>): Limits {
   const time = (key: 'lockBudget' | 'rowBudget' | 'replicaLag', byDefault: number, max: number): number =>

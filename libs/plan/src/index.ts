@@ -7,5 +7,6 @@ export * from './parse.js';
 export * from './path.js';
 export * from './plan.js';
 export { type Finding, PlanPositions, type Position } from './positions.js';
+export * from './rule.js';
 export { planJsonSchema } from './schema.js';
 export { suggest } from './suggest.js';

@@ -1,8 +1,9 @@
 import { planCodes } from './codes.js';
 import { formatTableName, sameTable, schemaOf } from './names.js';
 import { type PlanPath, formatPath } from './path.js';
-import type { Plan, PlanIssue, PlannedTable, Rule, TableName } from './plan.js';
+import type { Plan, PlanIssue, PlannedTable, TableName } from './plan.js';
 import type { PlanPositions } from './positions.js';
+import { type Rule, meansOwnRule, tablesNamed, walkRule } from './rule.js';
 
 /**
  * What can be judged without a database. A `via` that leaves its table to the declared foreign key is judged again, the same
@@ -46,48 +47,48 @@ function duplicateIndexes(plan: Plan, positions: PlanPositions): PlanIssue[] {
 function rules(plan: Plan, positions: PlanPositions): PlanIssue[] {
   const issues: PlanIssue[] = [];
   plan.tables.forEach((entry, i) => {
-    walk(entry.rule, ['tables', i, 'rule'], (rule, path) => {
-      if (rule.kind === 'firstOf') {
-        const constant = rule.rules.findIndex((choice) => choice.kind === 'constant');
-        if (constant >= 0 && constant < rule.rules.length - 1) {
-          const message = `the choices after the constant in ${formatPath(path)} are never used: a constant always has a value`;
-          issues.push(
-            positions.issueAt([...path, 'firstOf', constant], {
-              code: planCodes.ConstantNotLast,
-              severity: 'warning',
-              message,
-              help: 'put the constant last',
-            }),
-          );
-        }
-      }
-      if (rule.kind !== 'via' || rule.then !== undefined || rule.to === undefined) return;
-      const at = [...path, 'via'];
-      const parent = entryFor(plan, rule.to.table, entry.target.column);
-      if (parent === undefined) {
-        const message = `via without then means the rule of ${formatTableName(rule.to.table)}, which has no entry in this plan`;
-        issues.push(
-          positions.issueAt(at, {
-            code: planCodes.ParentNotPlanned,
-            message,
-            help: 'say what to take from the parent: then: { column: … }',
-          }),
-        );
-      } else if (reaches(plan, parent, entry, new Set())) {
-        const message = `the rule of ${formatTableName(entry.table)} leads back to itself through ${formatTableName(rule.to.table)}`;
-        issues.push(
-          positions.issueAt(at, { code: planCodes.RuleCycle, message, help: 'say then: somewhere on the circle' }),
-        );
-      }
+    walkRule(entry.rule, ['tables', i, 'rule'], (rule, path) => {
+      if (rule.kind === 'firstOf') issues.push(...constantNotLast(rule, path, positions));
+      if (meansOwnRule(rule)) issues.push(...ownRules(plan, entry, rule, path, positions));
     });
   });
   return issues;
 }
 
-function walk(rule: Rule, path: PlanPath, visit: (rule: Rule, path: PlanPath) => void): void {
-  visit(rule, path);
-  if (rule.kind === 'firstOf') rule.rules.forEach((choice, i) => walk(choice, [...path, 'firstOf', i], visit));
-  if (rule.kind === 'via' && rule.then !== undefined) walk(rule.then, [...path, 'then'], visit);
+function constantNotLast(
+  rule: Extract<Rule, { kind: 'firstOf' }>,
+  path: PlanPath,
+  positions: PlanPositions,
+): PlanIssue[] {
+  const constant = rule.rules.findIndex((choice) => choice.kind === 'constant');
+  if (constant < 0 || constant === rule.rules.length - 1) return [];
+  return [
+    positions.issueAt([...path, 'firstOf', constant], {
+      code: planCodes.ConstantNotLast,
+      severity: 'warning',
+      message: `the choices after the constant in ${formatPath(path)} are never used: a constant always has a value`,
+      help: 'put the constant last',
+    }),
+  ];
+}
+
+/** `via` and `lookup` that mean the own rule of the table they lead to: there must be one, and no circle. */
+function ownRules(plan: Plan, entry: PlannedTable, rule: Rule, path: PlanPath, positions: PlanPositions): PlanIssue[] {
+  const at = [...path, rule.kind];
+  const without = rule.kind === 'lookup' ? 'lookup without take or then' : 'via without then';
+  return tablesNamed(rule).flatMap((table) => {
+    const parent = entryFor(plan, table, entry.target.column);
+    if (parent === undefined) {
+      return positions.issueAt(at, {
+        code: planCodes.ParentNotPlanned,
+        message: `${without} means the rule of ${formatTableName(table)}, which has no entry in this plan`,
+        help: 'say what to take from it: then: { column: … }',
+      });
+    }
+    if (!reaches(plan, parent, entry, new Set())) return [];
+    const message = `the rule of ${formatTableName(entry.table)} leads back to itself through ${formatTableName(table)}`;
+    return positions.issueAt(at, { code: planCodes.RuleCycle, message, help: 'say then: somewhere on the circle' });
+  });
 }
 
 /** The entry whose rule `via` without `then` means: the parent's entry for the same target column, else its only one. */
@@ -103,10 +104,12 @@ function reaches(plan: Plan, from: PlannedTable, goal: PlannedTable, seen: Set<P
   if (seen.has(from)) return false;
   seen.add(from);
   let found = false;
-  walk(from.rule, [], (rule) => {
-    if (found || rule.kind !== 'via' || rule.then !== undefined || rule.to === undefined) return;
-    const next = entryFor(plan, rule.to.table, from.target.column);
-    found = next !== undefined && reaches(plan, next, goal, seen);
+  walkRule(from.rule, [], (rule) => {
+    if (found || !meansOwnRule(rule)) return;
+    found = tablesNamed(rule).some((table) => {
+      const next = entryFor(plan, table, from.target.column);
+      return next !== undefined && reaches(plan, next, goal, seen);
+    });
   });
   return found;
 }

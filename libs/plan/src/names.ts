@@ -1,4 +1,5 @@
 import type { TableKeyReference, TableName } from './plan.js';
+import type { FunctionName } from './rule.js';
 
 /** PostgreSQL's NAMEDATALEN − 1. */
 export const nameBytesMax = 63;
@@ -30,6 +31,27 @@ export function parseTableKeyReference(text: string): TableKeyReference | undefi
   if (table === undefined || columns.some((column) => nameProblem(column) !== undefined)) return undefined;
   return { table, columns };
 }
+
+/** As PostgreSQL writes types; anything else never reaches a statement. */
+export const typePattern =
+  /^(?:double precision|(?:character|bit) varying|(?:timestamp|time)(?: ?\([0-6]\))? with(?:out)? time zone|(?:"[^"\0]+"|[a-z_][a-z0-9_$]*)(?:\.(?:"[^"\0]+"|[a-z_][a-z0-9_$]*))?)(?:\(\d+(?:, ?\d+)?\))?(?:\[\])*$/;
+
+/** `tenant_of`, `app.tenant_of`, `app.tenant_of(uuid, text)`. */
+export function parseFunctionName(text: string): FunctionName | undefined {
+  const match = /^([^()]+)(?:\(([^()]*)\))?$/.exec(text.trim());
+  const written = match?.[1] === undefined ? undefined : parseTableName(match[1].trim());
+  if (written === undefined) return undefined;
+  if (match?.[2] === undefined) return written;
+  const argumentTypes = match[2]
+    .split(',')
+    .map((type) => type.trim())
+    .filter((type, _, all) => type !== '' || all.length > 1);
+  return argumentTypes.every((type) => typePattern.test(type)) ? { ...written, argumentTypes } : undefined;
+}
+
+/** For people: `app.tenant_of(uuid)`. */
+export const formatFunctionName = (name: FunctionName): string =>
+  `${formatTableName(name)}${name.argumentTypes === undefined ? '' : `(${name.argumentTypes.join(', ')})`}`;
 
 /** For people: `Group`, `app.Group`. */
 export const formatTableName = (table: TableName): string =>

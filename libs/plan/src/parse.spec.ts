@@ -174,11 +174,6 @@ describe('a bad plan', () => {
       'HW1004 7:22 limits.rowBudget is 2s; expected 1ms to 900ms',
     ],
     ['two rules in one', small('rule: { column: a, via: b }'), 'HW1004 6:11 a rule is exactly one of'],
-    [
-      'a rule of a later version',
-      small('rule: { lookup: M, where: { a: b } }'),
-      'HW1005 6:13 rule "lookup" is not supported by this version yet',
-    ],
     ['entities', small('rule: a\nentities: []'), 'HW1005 7:1 "entities" is not supported'],
     [
       'SQL for a type',
@@ -228,7 +223,7 @@ describe('a bad plan', () => {
     const issue = 'issues' in result ? result.issues[0] : undefined;
     if (issue === undefined) throw new Error('no issue');
     expect(formatIssue(issue, source, 'plan.yaml')).toBe(
-      `plan.yaml:6:24: error[HW1004]: a rule is exactly one of column, via, firstOf, constant; found "vai"
+      `plan.yaml:6:24: error[HW1004]: a rule is exactly one of column, via, firstOf, lookup, template, map, constant, function; found "vai"
     4 |   - table: t
     5 |     target: { column: w, type: text }
     6 |     rule: { firstOf: [ { vai: groupId } ] }

@@ -1,12 +1,5 @@
 import type { MigrationId, PlanHash } from '@highwater/kernel';
-
-/** How the value follows from the row and its relatives. Declarative data, never SQL. */
-export type Rule =
-  | { readonly kind: 'column'; readonly column: string }
-  /** Follow a foreign key, then any rule on the parent; without `then`, the parent's own rule in this plan. */
-  | { readonly kind: 'via'; readonly columns: readonly string[]; readonly to?: TableKeyReference; readonly then?: Rule }
-  | { readonly kind: 'firstOf'; readonly rules: readonly Rule[] }
-  | { readonly kind: 'constant'; readonly value: string };
+import type { Rule } from './rule.js';
 
 /** `schema` undefined means: found on the search path `public`. Names are exact and never quoted. */
 export interface TableName {

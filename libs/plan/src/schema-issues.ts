@@ -3,15 +3,30 @@ import { planCodes } from './codes.js';
 import { type PlanPath, formatPath } from './path.js';
 import type { PlanIssue } from './plan.js';
 import type { PlanPositions } from './positions.js';
+import { ruleKinds } from './schema-rule.js';
 import { knownKeys } from './schema.js';
 import { suggest } from './suggest.js';
 
 type Issue = z.core.$ZodIssue;
 
+const aRule = `a rule: a column name, or one of ${ruleKinds.map((kind) => `{ ${kind} }`).join(', ')}`;
+
 /** What belongs at a place, in the plan's words; the last key of the path names the place. */
 const expectedAt: Readonly<Record<string, string>> = {
-  rule: 'a rule: a column name, or one of { column }, { via }, { firstOf }, { constant }',
-  then: 'a rule: a column name, or one of { column }, { via }, { firstOf }, { constant }',
+  rule: aRule,
+  then: aRule,
+  map: aRule,
+  arguments: 'a list of rules',
+  lookup: 'a table as Name or schema.Name',
+  where: 'a map from their column to ours, or to { constant }',
+  take: 'a column name',
+  pick: 'single, or { first: { by, order } }',
+  first: '{ by: a column name, order: asc or desc }',
+  by: 'a column name, or a list of them',
+  template: 'a text with {column} in it',
+  values: 'a map from value to value',
+  function: 'a function as schema.name or schema.name(type, type)',
+  reads: 'a map from table to a list of columns',
   firstOf: 'a list of rules',
   table: 'a table as Name or schema.Name',
   via: 'a column name, or a list of them',

@@ -1,28 +1,8 @@
 import { z } from 'zod';
-import { nameProblem, parseTableKeyReference, parseTableName } from './names.js';
+import { typePattern } from './names.js';
+import { knownRuleKeys, name, names, rule, tableName } from './schema-rule.js';
 
 /** The text of a plan as people write it. Defaults are merged in `build.ts`, so this is what editors complete and check. */
-
-const name = z
-  .string()
-  .superRefine((text, context) => {
-    const problem = nameProblem(text);
-    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem, params: { badName: true } });
-  })
-  .meta({ id: 'Name', description: 'An exact name as PostgreSQL stores it, never quoted.' });
-
-const tableName = z
-  .union([
-    z.string().refine((text) => parseTableName(text) !== undefined, {
-      message: 'expected a table as Name or schema.Name (a name with a dot in it: { schema: …, name: … })',
-    }),
-    z.strictObject({ schema: name.optional(), name }),
-  ])
-  .meta({ id: 'TableName', description: 'Name or schema.Name; without a schema, public.' });
-
-/** As PostgreSQL writes types; anything else never reaches a statement. */
-const typePattern =
-  /^(?:double precision|(?:character|bit) varying|(?:timestamp|time)(?: ?\([0-6]\))? with(?:out)? time zone|(?:"[^"\0]+"|[a-z_][a-z0-9_$]*)(?:\.(?:"[^"\0]+"|[a-z_][a-z0-9_$]*))?)(?:\(\d+(?:, ?\d+)?\))?(?:\[\])*$/;
 
 const typeName = z
   .string()
@@ -36,45 +16,6 @@ const size = z
   .string()
   .regex(/^\d+(?:B|KiB|MiB|GiB|TiB)$/)
   .meta({ id: 'Size', description: 'A whole number with a unit: 512MiB, 20GiB.' });
-
-const names = z.array(name).min(1).max(32);
-const nameOrNames = z.union([name, names]);
-
-const keyReference = z.union([
-  z.string().refine((text) => parseTableKeyReference(text) !== undefined, {
-    message: 'expected a table and its key, as in Group(id)',
-  }),
-  z.strictObject({ table: tableName, columns: names }),
-]);
-
-const columnRule = z.strictObject({ column: name });
-const viaRule = z.strictObject({
-  via: nameOrNames,
-  to: keyReference.optional(),
-  get then(): z.ZodOptional<z.ZodType<RuleInput>> {
-    return rule.optional();
-  },
-});
-const firstOfRule = z.strictObject({
-  get firstOf(): z.ZodArray<z.ZodType<RuleInput>> {
-    return z.array(rule).min(1);
-  },
-});
-const constantRule = z.strictObject({ constant: z.union([z.string(), z.number(), z.boolean()]) });
-
-type TableNameInput = string | { schema?: string | undefined; name: string };
-export type KeyReferenceInput = string | { table: TableNameInput; columns: string[] };
-export type RuleInput =
-  | string
-  | { column: string }
-  | { via: string | string[]; to?: KeyReferenceInput | undefined; then?: RuleInput | undefined }
-  | { firstOf: RuleInput[] }
-  | { constant: string | number | boolean };
-
-const rule: z.ZodType<RuleInput> = z.union([name, columnRule, viaRule, firstOfRule, constantRule]).meta({
-  id: 'Rule',
-  description: 'How the value follows from the row and its relatives; a bare name is { column: name }.',
-});
 
 const target = z.union([
   name,
@@ -162,10 +103,7 @@ export const knownKeys: Readonly<Record<string, readonly string[]>> = {
   cutover: Object.keys(cutover.shape),
   limits: Object.keys(limits.shape),
   stream: ['partitions', 'retainedWal', 'atLimit', 'onBreak'],
-  rule: ['column', 'via', 'to', 'then', 'firstOf', 'constant'],
-  then: ['column', 'via', 'to', 'then', 'firstOf', 'constant'],
-  firstOf: ['column', 'via', 'to', 'then', 'firstOf', 'constant'],
-  to: ['table', 'columns'],
+  ...knownRuleKeys,
   table: ['schema', 'name'],
 };
 

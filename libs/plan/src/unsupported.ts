@@ -2,13 +2,13 @@ import { planCodes } from './codes.js';
 import type { PlanPath } from './path.js';
 import type { PlanIssue } from './plan.js';
 import type { PlanPositions } from './positions.js';
+import { ruleKinds } from './schema-rule.js';
 import { knownKeys } from './schema.js';
 import { suggest } from './suggest.js';
 
 const laterKeys = new Set(['entities', 'assertions', 'journal', 'repair']);
 const laterTableKeys = new Set(['journal', 'repair', 'leaveNull', 'unique', 'rowLevelSecurity']);
-const laterRules = ['lookup', 'template', 'map', 'function'];
-const rules = ['column', 'via', 'firstOf', 'constant'];
+const rules: readonly string[] = ruleKinds;
 
 type Data = Record<string, unknown>;
 const isData = (value: unknown): value is Data => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -20,23 +20,17 @@ const isData = (value: unknown): value is Data => typeof value === 'object' && v
 export function takeOutUnsupported(data: unknown, positions: PlanPositions): { data: unknown; issues: PlanIssue[] } {
   const issues: PlanIssue[] = [];
   const later = (path: PlanPath, what: string): void => {
-    const help = 'This version knows the rules column, via, firstOf and constant.';
     issues.push(
       positions.issueAtKey(path, {
         code: planCodes.NotSupportedYet,
         message: `${what} is not supported by this version yet`,
-        help,
+        help: 'take it out',
       }),
     );
   };
 
   const checkRule = (rule: unknown, path: PlanPath): unknown => {
     if (!isData(rule)) return rule;
-    const later_ = laterRules.find((kind) => kind in rule);
-    if (later_ !== undefined) {
-      later([...path, later_], `rule "${later_}"`);
-      return placeholder;
-    }
     const kinds = rules.filter((kind) => kind in rule);
     if (kinds.length !== 1) {
       const keys = Object.keys(rule);
@@ -54,9 +48,11 @@ export function takeOutUnsupported(data: unknown, positions: PlanPositions): { d
       return placeholder;
     }
     const checked: Data = { ...rule };
-    if ('then' in rule) checked['then'] = checkRule(rule['then'], [...path, 'then']);
-    if (Array.isArray(rule['firstOf']))
-      checked['firstOf'] = rule['firstOf'].map((choice, i) => checkRule(choice, [...path, 'firstOf', i]));
+    for (const place of ['then', 'map']) if (place in rule) checked[place] = checkRule(rule[place], [...path, place]);
+    for (const place of ['firstOf', 'arguments']) {
+      const list = rule[place];
+      if (Array.isArray(list)) checked[place] = list.map((each, i) => checkRule(each, [...path, place, i]));
+    }
     return checked;
   };
 
