@@ -36,15 +36,16 @@ export async function carryOut(
   process: ProcessState,
   operations: readonly StoredOperation[],
 ): Promise<void> {
-  let gateUnsettled = false;
+  const unsettled = new Set<string>();
   for (const operation of operations) {
     const ordered = gateVerbs.includes(operation.verb);
-    if (ordered && gateUnsettled) continue;
+    // a halt overtakes a pause that is still being waited for; a resume overtakes nothing, and nothing overtakes a resume
+    if (ordered && (unsettled.has('resume') || (operation.verb === 'resume' && unsettled.size > 0))) continue;
     try {
-      await carryOutOne(context, process, operation);
+      if ((await carryOutOne(context, process, operation)) === 'later' && ordered) unsettled.add(operation.verb);
     } catch (error) {
       if (!isHighwaterError(error) || error.retry !== 'never') {
-        gateUnsettled ||= ordered;
+        if (ordered) unsettled.add(operation.verb);
         context.logger.warn({ migrationId: process.id, verb: operation.verb, err: error }, 'operation is tried again');
         continue;
       }
@@ -68,7 +69,11 @@ export async function failOpen(context: ControlContext, id: string): Promise<voi
     await fail(context, operation, phaseError(id, operation.verb, state));
 }
 
-async function carryOutOne(context: ControlContext, process: ProcessState, operation: StoredOperation): Promise<void> {
+async function carryOutOne(
+  context: ControlContext,
+  process: ProcessState,
+  operation: StoredOperation,
+): Promise<void | 'later'> {
   const { state: access } = context.database;
   const gate = { migrationId: process.id, short: process.short };
   const by = issuerOf(operation);
@@ -112,6 +117,8 @@ async function carryOutOne(context: ControlContext, process: ProcessState, opera
       );
       // the event's projection closed the gate; acknowledged only when no write that began before can still commit (G9)
       await drainGate(access, gate, state.pause === 'halted' ? ['sweep', 'live'] : ['sweep']);
+      // a cutover under way ends itself and takes its check back; until then something of ours may still be put in force
+      if (state.phase === 'cutting-over') return 'later';
       return done({ pause: state.pause });
     }
     case 'resume': {
