@@ -13,6 +13,10 @@ export const quickPlan = (name: string, options: { stream?: boolean; mode?: 'bri
     .replace('mode: bridge', `mode: ${options.mode ?? 'bridge'}`)
     .replace('window: 10m', 'window: 1s') + (options.stream === true ? '' : 'stream: none\n');
 
+/** The demo's plan with a stream that is rebuilt when it breaks. */
+export const streamPlan = (name: string, stream = 'onBreak: rebuild'): string =>
+  `${quickPlan(name, { stream: true })}stream: { ${stream} }\n`;
+
 /** A whole migration in this process, as the least-privilege roles, and the application beside it. */
 export interface Run {
   readonly prepared: Prepared;
@@ -37,6 +41,8 @@ export async function startRun(
     kafka = false,
     beside,
     roles = ['control', 'relay', 'filler', 'sweeper'],
+    change = (settings) => settings,
+    log,
   }: {
     schema?: string;
     seed?: string;
@@ -44,11 +50,15 @@ export async function startRun(
     /** After the seed and before anything of ours runs: somebody who watches from the beginning. */
     beside?: (prepared: Prepared, kafka: Settings['kafka']) => Promise<void>;
     roles?: Settings['roles'];
+    /** Other ways to the servers, for example through a fault proxy. */
+    change?: (settings: Settings) => Settings;
+    /** Each line of the engine's log, warnings included; without it errors go to stdout. */
+    log?: (line: string) => void;
   } = {},
 ): Promise<Run> {
   const prepared = await prepare(url, schema, plan, { install: false });
   await prepared.admin.query(seed);
-  const settings: Settings = {
+  const settings: Settings = change({
     database: prepared.database.settings,
     kafka: kafka ? { brokers: await brokers(), clientId: 'test', topicPrefix: `hw${unique()}` } : undefined,
     topicPrefix: 'unused',
@@ -57,9 +67,14 @@ export async function startRun(
     http: { host: '127.0.0.1', port: 0, allowedHosts: [] },
     allowedFunctions: [],
     logLevel: 'error',
-  };
+  });
   await beside?.(prepared, settings.kafka);
-  const engine = await createEngine(settings, createLogger({ name: 'test', level: 'error' }));
+  const logger = createLogger({
+    name: 'test',
+    level: log ? 'info' : 'error',
+    ...(log ? { destination: { write: log } } : {}),
+  });
+  const engine = await createEngine(settings, logger);
   await engine.start(roles);
   const id = (await engine.control.plan(plan, by)).migrationId ?? '';
   const clients: pg.Client[] = [];

@@ -74,9 +74,14 @@ export async function createPublication(ddl: Access, request: PublicationRequest
   }
 }
 
-/** Drops it; nothing to do when it is gone. */
+/** Drops it; nothing to do when it is gone. A stranger's is refused as HW9005. */
 export async function dropPublication(ddl: Access, name: string): Promise<void> {
-  await ddl.query(`dropping publication ${name}`, `drop publication if exists ${pg.escapeIdentifier(name)}`);
+  const doing = `dropping publication ${name}`;
+  try {
+    await ddl.query(doing, `drop publication if exists ${pg.escapeIdentifier(name)}`);
+  } catch (error) {
+    throw databaseError(error, doing);
+  }
 }
 
 /** Oid and canonical text, to be compared with what the stream was opened on; undefined when there is none. */
