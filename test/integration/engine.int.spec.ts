@@ -24,7 +24,6 @@ async function settingsFor(prepared: Prepared, withKafka: boolean): Promise<Sett
     kafkaSessionMs: 6_000,
     roles: ['control', 'relay', 'filler', 'sweeper'],
     http: { host: '127.0.0.1', port: 0, allowedHosts: [] },
-    allowedFunctions: [],
     logLevel: 'warn',
   };
 }

@@ -23,7 +23,6 @@ beforeAll(async () => {
       kafkaSessionMs: 6_000,
       roles: ['control', 'relay', 'filler', 'sweeper'],
       http: { host: '127.0.0.1', port: 0, allowedHosts: [] },
-      allowedFunctions: [],
       logLevel: 'fatal',
     },
     createLogger({ name: 'test', level: 'fatal' }),

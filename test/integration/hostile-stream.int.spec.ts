@@ -77,7 +77,6 @@ beforeAll(async () => {
       kafkaSessionMs: 6_000,
       roles: ['control', 'relay', 'filler', 'sweeper'],
       http: { host: '127.0.0.1', port: 0, allowedHosts: [] },
-      allowedFunctions: [],
       logLevel: 'fatal',
     };
     const one = await createEngine(settings, createLogger({ name: instance, level: 'fatal' }));

@@ -65,7 +65,6 @@ export async function startRun(
     kafkaSessionMs: 6_000,
     roles,
     http: { host: '127.0.0.1', port: 0, allowedHosts: [] },
-    allowedFunctions: [],
     logLevel: 'error',
   });
   await beside?.(prepared, settings.kafka);

@@ -67,7 +67,6 @@ describe.each([15, 18] as const)('PostgreSQL %i', (major) => {
         kafkaSessionMs: 2_000,
         roles: ['control', 'relay', 'filler', 'sweeper'],
         http: { host: '127.0.0.1', port: 0, allowedHosts: [] },
-        allowedFunctions: [],
         logLevel: 'fatal',
       },
       createLogger({ name: 'test', level: 'fatal' }),

@@ -78,6 +78,8 @@ export interface CatalogFunction {
   readonly returnsSet: boolean;
   readonly variadic: boolean;
   readonly securityDefiner: boolean;
+  /** The configuration lets rules call it; no plan can. */
+  readonly allowed: boolean;
   /** Changes with what the function does. */
   readonly definition: string;
 }

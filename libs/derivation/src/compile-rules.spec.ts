@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { table } from './catalog.fixture.js';
 import type { Catalog, CatalogFunction, Ident } from './catalog.js';
 import { compilePlan } from './compile.js';
+import { isAmong } from './resolve-function.js';
 
 const plan = (rule: string, type = 'text'): Plan => {
   const text = `{ highwater: 1, migration: m, tables: [ { table: t, target: { column: w, type: "${type}" }, rule: ${rule} } ] }`;
@@ -23,6 +24,7 @@ const tenantOf: CatalogFunction = {
   returnsSet: false,
   variadic: false,
   securityDefiner: false,
+  allowed: true,
   definition: 'x',
 };
 
@@ -57,7 +59,8 @@ interface Given {
 }
 
 function compiled(rule: string, { type = 'text', functions = [], allowed = [] }: Given = {}) {
-  const result = compilePlan(plan(rule, type), catalogOf(type, functions), { allowedFunctions: allowed });
+  const there = functions.map((each) => ({ ...each, allowed: isAmong(each, allowed) }));
+  const result = compilePlan(plan(rule, type), catalogOf(type, there));
   if ('issues' in result) throw new Error(JSON.stringify(result.issues, null, 1));
   const [derivation] = result.derivations;
   if (derivation === undefined) throw new Error('nothing compiled');
@@ -66,7 +69,8 @@ function compiled(rule: string, { type = 'text', functions = [], allowed = [] }:
 
 /** `code path message` of each issue. */
 function issuesOf(rule: string, { type = 'text', functions = [], allowed = [] }: Given = {}): string[] {
-  const result = compilePlan(plan(rule, type), catalogOf(type, functions), { allowedFunctions: allowed });
+  const there = functions.map((each) => ({ ...each, allowed: isAmong(each, allowed) }));
+  const result = compilePlan(plan(rule, type), catalogOf(type, there));
   return 'issues' in result ? result.issues.map(({ code, path, message }) => `${code} ${path} ${message}`) : [];
 }
 

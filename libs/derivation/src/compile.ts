@@ -15,16 +15,15 @@ import { comparable, isBuiltin, sameType } from './types.js';
 /**
  * Compiles every planned table against the catalog: one derivation per entry, in plan order, or all that stands against it.
  * `tableNames` (`name` in public, else `schema.name`) serve the suggestion for a table that the catalog was not read for.
- * `allowedFunctions` names what rules may call; no plan can add to it.
  * Compile again after the target columns were added: a planned column is quoted by us, one in the catalog by the server.
  */
 export function compilePlan(
   plan: Plan,
   catalog: Catalog,
-  known: { readonly tableNames?: readonly string[]; readonly allowedFunctions?: readonly string[] } = {},
+  known: { readonly tableNames?: readonly string[] } = {},
 ): { derivations: CompiledDerivation[] } | { issues: DerivationIssue[] } {
   const issues = new Issues();
-  const lookup = new Lookup(plan, catalog, issues, known);
+  const lookup = new Lookup(plan, catalog, issues, known.tableNames);
   const derivations = plan.tables.map((entry, i) => compileEntry(entry, ['tables', i], lookup));
   if (issues.list.length > 0) return { issues: issues.list };
   return { derivations: derivations.filter((derivation) => derivation !== undefined) };

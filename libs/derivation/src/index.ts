@@ -3,4 +3,5 @@ export * from './codes.js';
 export * from './compile.js';
 export * from './derivation.js';
 export * from './fingerprint.js';
+export { isAmong } from './resolve-function.js';
 export type { DerivationIssue } from './issue.js';

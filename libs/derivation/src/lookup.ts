@@ -13,11 +13,6 @@ import { type Issues, listNames, nameOf } from './issue.js';
 import { plannedIdent } from './quote.js';
 import { canonicalType, typeSql } from './types.js';
 
-export interface KnownNames {
-  readonly tableNames?: readonly string[];
-  readonly allowedFunctions?: readonly string[];
-}
-
 /** Finds tables and columns, with those the plan will add; what is not there becomes an issue with a suggestion. */
 export class Lookup {
   readonly #byRelid: ReadonlyMap<number, CatalogTable>;
@@ -27,7 +22,7 @@ export class Lookup {
     readonly plan: Plan,
     readonly catalog: Catalog,
     readonly issues: Issues,
-    private readonly known: KnownNames = {},
+    private readonly tableNames: readonly string[] = [],
   ) {
     this.#byRelid = new Map(catalog.tables.map((table) => [table.relid, table]));
     for (const entry of plan.tables) {
@@ -59,14 +54,10 @@ export class Lookup {
     return column;
   }
 
-  get allowedFunctions(): readonly string[] {
-    return this.known.allowedFunctions ?? [];
-  }
-
   #tableMissing(name: TableName, path: PlanPath): void {
     const message = `table ${JSON.stringify(formatTableName(name))} does not exist in schema ${schemaOf(name)}, or is not visible to this session`;
     const read = this.catalog.tables.map((table) => (table.schema === 'public' ? table.name : nameOf(table)));
-    const known = [...new Set([...(this.known.tableNames ?? []), ...read])].sort();
+    const known = [...new Set([...this.tableNames, ...read])].sort();
     const near = known.find((each) => each.endsWith(`.${name.name}`)) ?? suggest(formatTableName(name), known);
     this.issues.add(derivationCodes.TableMissing, path, message, {
       notes: [`tables visible to this session: ${listNames(known)}`],

@@ -26,7 +26,7 @@ function argumentAim(called: CatalogFunction, i: number): Aim {
 }
 
 function findFunction(resolver: RuleResolver, rule: FunctionRule, scope: Scope): CatalogFunction | undefined {
-  const { issues, catalog, allowedFunctions } = resolver.lookup;
+  const { issues, catalog } = resolver.lookup;
   const path = [...scope.path, 'function'];
   const named = (catalog.functions ?? []).filter((each) => isNamed(each, rule.function));
   const fitting = named.filter((each) => each.arguments.length === rule.arguments.length);
@@ -43,10 +43,9 @@ function findFunction(resolver: RuleResolver, rule: FunctionRule, scope: Scope):
     });
     return undefined;
   }
-  if (!allowedFunctions.some((text) => allows(text, called))) {
+  if (!called.allowed) {
     const message = `function ${signature(called)} is not among those that the configuration allows`;
     issues.add(codes.FunctionNotAllowed, path, message, {
-      notes: [`allowed: ${allowedFunctions.join(', ') || 'none'}`],
       help: `set HIGHWATER_ALLOWED_FUNCTIONS to a list with ${called.schema}.${called.name} in it`,
     });
     return undefined;
@@ -73,17 +72,21 @@ function unsuitable(called: CatalogFunction): string | undefined {
   return undefined;
 }
 
-const isNamed = (each: CatalogFunction, name: FunctionName): boolean =>
+type NamedFunction = Pick<CatalogFunction, 'schema' | 'name' | 'arguments'>;
+
+const isNamed = (each: NamedFunction, name: FunctionName): boolean =>
   each.name === name.name &&
   each.schema === schemaOf(name) &&
   (name.argumentTypes === undefined ||
     (name.argumentTypes.length === each.arguments.length &&
       name.argumentTypes.every((type, i) => sameType(type, each.arguments[i]?.type ?? ''))));
 
-function allows(text: string, called: CatalogFunction): boolean {
-  const name = parseFunctionName(text);
-  return name !== undefined && isNamed(called, name);
-}
+/** Whether a list such as `app.tenant_of, app.region(uuid)` names the function. */
+export const isAmong = (called: NamedFunction, list: readonly string[]): boolean =>
+  list.some((text) => {
+    const name = parseFunctionName(text);
+    return name !== undefined && isNamed(called, name);
+  });
 
 const signature = (called: CatalogFunction): string =>
   `${called.schema}.${called.name}(${called.arguments.map(({ type }) => type).join(', ')})`;

@@ -27,8 +27,6 @@ export interface Settings {
   readonly kafkaSessionMs: number | undefined;
   readonly roles: readonly ProcessRole[];
   readonly http: HttpSettings;
-  /** SQL functions a plan may name, `schema.name`. */
-  readonly allowedFunctions: readonly string[];
   readonly logLevel: LogLevel;
   /** For tests: where this process dies or freezes. */
   readonly failpoints?: readonly ArmedFailpoint[];
@@ -63,7 +61,6 @@ export function parseSettings(environment: Environment, readText?: ReadText): Se
     kafkaSessionMs: duration(present, 'KAFKA_SESSION'),
     roles: roles(present),
     http: parseHttp(present),
-    allowedFunctions: list(present, 'ALLOWED_FUNCTIONS'),
     logLevel: oneOf('LOG_LEVEL', present.get('LOG_LEVEL') ?? 'info', logLevels),
     failpoints: failpoints(present, environment),
   });
@@ -113,6 +110,7 @@ function database(present: Present): DatabaseSettings {
     tls === undefined ? undefined : oneOf('DATABASE_TLS', tls, ['verify-full', 'disable', 'plaintext'] as const);
   const ca = present.get('DATABASE_TLS_CA');
   const instance = present.get('INSTANCE');
+  const allowedFunctions = list(present, 'ALLOWED_FUNCTIONS');
   if (instance !== undefined && !/^[\w.-]{1,40}$/.test(instance))
     throw bad('INSTANCE', 'letters, digits, ".", "_" and "-", at most 40');
   return {
@@ -126,6 +124,7 @@ function database(present: Present): DatabaseSettings {
     ...(mode === 'plaintext' ? { allowPlaintext: true } : {}),
     ...(ca === undefined ? {} : { tlsCa: ca }),
     ...(instance === undefined ? {} : { instance }),
+    ...(allowedFunctions.length === 0 ? {} : { allowedFunctions }),
   };
 }
 

@@ -15,9 +15,9 @@ export async function readSchemaFingerprint(
     const names = added.get(derivation.table.relid) ?? new Set<string>();
     added.set(derivation.table.relid, names.add(derivation.target.name));
   }
-  const footprint = footprintOf(process.targets.map((target) => target.derivation)).map(({ relid, columns }) => ({
-    relid,
-    columns: columns.filter((name) => added.get(relid)?.has(name) !== true),
+  const footprint = footprintOf(process.targets.map((target) => target.derivation)).map((found) => ({
+    ...found,
+    columns: found.columns.filter((name) => added.get(found.relid)?.has(name) !== true),
   }));
   return readFingerprint(access, footprint);
 }

@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { CompiledDerivation } from '@highwater/derivation';
 import type { Access } from '../session/database.js';
+import { functionDefinition } from './read-functions.js';
 
 /** What a migration was compiled against: a table by oid with the columns that matter. */
 export interface Footprint {
   readonly relid: number;
   readonly columns: readonly string[];
+  /** `relid` is a function's oid: what it does matters, and it has no columns. */
+  readonly isFunction?: true;
 }
 
 export interface Fingerprint {
@@ -27,7 +30,11 @@ export function footprintOf(derivations: readonly CompiledDerivation[]): Footpri
     add(d.table.relid, [...d.key.map((k) => k.name), d.target.name]);
     d.inputs.forEach((i) => add(i.relid, i.columns));
   }
-  return [...columns].sort(([a], [b]) => a - b).map(([relid, set]) => ({ relid, columns: [...set].sort() }));
+  const functions = new Set(derivations.flatMap((d) => (d.functions ?? []).map(({ oid }) => oid)));
+  return [
+    ...[...columns].sort(([a], [b]) => a - b).map(([relid, set]) => ({ relid, columns: [...set].sort() })),
+    ...[...functions].sort((a, b) => a - b).map((oid) => ({ relid: oid, columns: [], isFunction: true as const })),
+  ];
 }
 
 /**
@@ -46,8 +53,24 @@ export async function readFingerprint(access: Access, footprint: readonly Footpr
       order by w.o`,
     [flat.map(([relid]) => relid), flat.map(([, column]) => column)],
   );
-  const lines = rows.map((r) => r.line);
+  const functions = await readFunctionLines(
+    access,
+    footprint.filter((f) => f.isFunction).map((f) => f.relid),
+  );
+  const lines = [...rows.map((r) => r.line), ...functions];
   return { hash: createHash('sha256').update(lines.join('\n')).digest('hex'), lines };
+}
+
+async function readFunctionLines(access: Access, oids: readonly number[]): Promise<string[]> {
+  if (oids.length === 0) return [];
+  const rows = await access.query<{ line: string }>(
+    'reading the fingerprint of functions',
+    `select 'function ' || coalesce(p.oid::regprocedure::text, '(gone)') || ' oid ' || w.oid || coalesce(' ' || p.prorettype::regtype || ' ' || ${functionDefinition}, '') as line
+       from unnest($1::oid[]) with ordinality as w (oid, o) left join pg_proc p on p.oid = w.oid
+      order by w.o`,
+    [oids],
+  );
+  return rows.map((r) => r.line);
 }
 
 /** The lines that differ, each with what was expected and found; empty: unchanged. */

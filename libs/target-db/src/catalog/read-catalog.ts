@@ -1,6 +1,7 @@
 import type { Catalog, CatalogColumn, CatalogForeignKey, CatalogTable, Ident } from '@highwater/derivation';
-import type { Plan, Rule, TableName } from '@highwater/plan';
+import { tablesNamed, walkRule, type Plan, type TableName } from '@highwater/plan';
 import type { Access } from '../session/database.js';
+import { functionsOfPlan, readFunctions } from './read-functions.js';
 
 interface TableRow extends Record<string, unknown> {
   relid: number;
@@ -55,8 +56,12 @@ select c.oid::int8::float8 as relid, n.nspname as schema, c.relname as name, for
                  'generated', a.attgenerated <> '' or a.attidentity = 'a',
                  'collation', (select format('%I.%I', cn.nspname, co.collname) from pg_collation co
                                  join pg_namespace cn on cn.oid = co.collnamespace where co.oid = a.attcollation),
-                 'equality', (select e.operator from equality e where e.type = a.atttypid))) order by a.attnum), '[]')
-          from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
+                 'equality', (select e.operator from equality e where e.type = a.atttypid),
+                 'plainText', case when y.oid >= 16384 and (b.typcategory in ('S', 'E')
+                   or b.oid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'uuid'::regtype, 'bool'::regtype))
+                   then true end)) order by a.attnum), '[]')
+          from pg_attribute a join pg_type y on y.oid = a.atttypid
+          join pg_type b on b.oid = case y.typtype when 'd' then y.typbasetype else y.oid end where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
        coalesce((select k.names from keys k where k.indrelid = c.oid and k.indisprimary), '[]') as primary_key,
        coalesce((select json_agg(k.names) from keys k where k.indrelid = c.oid), '[]') as unique_keys,
        (select coalesce(json_agg(json_build_object(
@@ -101,23 +106,20 @@ function toTable(row: TableRow): CatalogTable {
 export function tablesOfPlan(plan: Plan): TableName[] {
   const found = new Map<string, TableName>();
   const add = (t: TableName): void => void found.set(JSON.stringify([t.schema ?? null, t.name]), t);
-  const walk = (rule: Rule): void => {
-    if (rule.kind === 'firstOf') rule.rules.forEach(walk);
-    if (rule.kind !== 'via') return;
-    if (rule.to) add(rule.to.table);
-    if (rule.then) walk(rule.then);
-  };
   for (const entry of plan.tables) {
     add(entry.table);
     if (entry.references) add(entry.references.table);
-    walk(entry.rule);
+    walkRule(entry.rule, [], (rule) => tablesNamed(rule).forEach(add));
   }
   return [...found.values()];
 }
 
 /** The catalog a plan is compiled against. */
-export const readCatalogForPlan = (access: Access, plan: Plan): Promise<Catalog> =>
-  readCatalog(access, tablesOfPlan(plan));
+export async function readCatalogForPlan(access: Access, plan: Plan): Promise<Catalog> {
+  const catalog = await readCatalog(access, tablesOfPlan(plan));
+  const functions = functionsOfPlan(plan);
+  return functions.length === 0 ? catalog : { ...catalog, functions: await readFunctions(access, functions) };
+}
 
 /** Every user table as `schema.name` (`name` alone in public): what an unknown name is compared with. */
 export async function readTableNames(access: Access): Promise<string[]> {

@@ -6,12 +6,12 @@ export type Grantee = 'stream' | 'fill' | 'state' | 'ddl' | 'bridge';
 
 export interface RequiredPrivilege {
   readonly grantee: Grantee;
-  readonly kind: 'column' | 'schema' | 'database' | 'member';
-  /** Table, for kind `column`; 0 otherwise. */
+  readonly kind: 'column' | 'function' | 'schema' | 'database' | 'member';
+  /** Table of a `column`, oid of a `function`; 0 otherwise. */
   readonly relid: number;
-  /** Column, schema or role name; the database is always the current one. */
+  /** Column, function, schema or role name; the database is always the current one. */
   readonly name: string;
-  readonly privilege: 'SELECT' | 'UPDATE' | 'REFERENCES' | 'USAGE' | 'CREATE' | 'MEMBER';
+  readonly privilege: 'SELECT' | 'UPDATE' | 'REFERENCES' | 'EXECUTE' | 'USAGE' | 'CREATE' | 'MEMBER';
 }
 
 /**
@@ -44,6 +44,11 @@ export function requiredPrivileges(
       column('fill', relid, 'SELECT', d.target.name);
       column('fill', relid, 'UPDATE', d.target.name);
     }
+    for (const { oid, schema: home, name } of d.functions ?? []) {
+      schema(home);
+      for (const grantee of ['fill', 'ddl', 'bridge'] as const)
+        need({ grantee, kind: 'function', relid: oid, name: `${home}.${name}`, privilege: 'EXECUTE' });
+    }
     for (const input of d.inputs)
       for (const name of input.columns) {
         column('fill', input.relid, 'SELECT', name);
@@ -70,12 +75,14 @@ export function checkPrivileges(
     `select w.grantee, w.kind, w.relid::int8::float8 as relid, w.name, w.privilege,
             case when r.oid is null then false
                  when w.kind = 'column' then has_column_privilege(r.oid, w.relid, w.name, w.privilege)
+                 when w.kind = 'function' then has_function_privilege(r.oid, w.relid, w.privilege)
                  when w.kind = 'schema' then has_schema_privilege(r.oid, w.name, w.privilege)
                  when w.kind = 'database' then has_database_privilege(r.oid, current_database(), w.privilege)
                  else coalesce(pg_has_role(r.oid, to_regrole(format('%I', w.name))::oid, 'USAGE'), false) end as held,
             case w.kind
                  when 'column' then format('grant %s (%I) on table %s to %I', lower(w.privilege), w.name,
                         (select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = w.relid), w.role)
+                 when 'function' then format('grant %s on function %s to %I', lower(w.privilege), w.relid::regprocedure, w.role)
                  when 'schema' then format('grant %s on schema %I to %I', lower(w.privilege), w.name, w.role)
                  when 'database' then format('grant %s on database %I to %I', lower(w.privilege), current_database(), w.role)
                  else format('grant %I to %I', w.name, w.role)

@@ -24,6 +24,8 @@ export class Access {
     private readonly pool: pg.Pool,
     /** `user@host:port/database`, for messages. */
     private readonly where: string,
+    /** Of the settings: SQL functions that rules may call on this database. */
+    readonly allowedFunctions: readonly string[] = [],
   ) {}
 
   /** One statement on its own connection; driver errors come out typed, `doing` names what failed. */
@@ -102,6 +104,7 @@ export function openDatabase(settings: DatabaseSettings): Database {
         onConnect: (client: Client) => prepareSession(client),
       }).on('error', () => undefined), // an idle connection died; the next use makes a new one and reports what is wrong
       `${config.user || 'default user'}@${config.host}:${config.port}/${config.database}`,
+      settings.allowedFunctions,
     );
   };
   const [stream, fill, state, ddl] = accessRoles.map(open) as [Access, Access, Access, Access];

@@ -20,6 +20,8 @@ export interface DatabaseSettings {
   readonly tlsCa?: string;
   /** Connections per access role; small, fixed. */
   readonly poolMax?: Partial<Record<AccessRole, number>>;
+  /** SQL functions that rules may call, as `schema.name` or `schema.name(type)`; none unless said. */
+  readonly allowedFunctions?: readonly string[];
   /** Shown in pg_stat_activity as `highwater/<instance>/<access role>`. */
   readonly instance?: string;
 }
