@@ -87,6 +87,18 @@ describe('a proxy that fails as networks fail', () => {
     await waitFor('the untouched one', () => other.state.text === 'still here');
   });
 
+  it('swallows what there is and lets new connections pass', async () => {
+    const proxy = await proxyFor({ port });
+    const old = await dial(proxy);
+    await waitFor('the link', () => proxy.connections() === 1);
+    proxy.timeout({ newOnesPass: true });
+    old.socket.write('lost');
+    const fresh = await dial(proxy);
+    fresh.socket.write('fresh');
+    await waitFor('the new one', () => fresh.state.text === 'fresh' && proxy.swallowed() === 1);
+    expect(old.state).toEqual({ text: '', ended: undefined });
+  });
+
   it('resets, limits data, goes down and comes up on the same port', async () => {
     const proxy = await proxyFor({ port });
     const reset = await dial(proxy);

@@ -1,7 +1,7 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { Lane, resetAfterWriting, type Direction, type Standing } from './fault-lane.js';
 import { framingOf, readdressBroker, type Protocol } from './message-framing.js';
 
-export type Direction = 'toServer' | 'toClient';
 /** Takes a standing fault away again; harmless twice. */
 export type Lift = () => void;
 /** A fault that strikes once. */
@@ -26,11 +26,16 @@ export interface FaultProxy {
   readonly connections: () => number;
   /** Connections that lost something to `timeout`. */
   readonly swallowed: () => number;
+  /** Connections made from now on lead to another server, as after a failover. */
+  pointTo(port: number): void;
   /** Every message so much later, in order. */
   latency(fault: { ms: number; jitterMs?: number; direction?: Direction }): Lift;
   bandwidth(fault: { bytesPerSecond: number; direction?: Direction }): Lift;
-  /** Swallows: nothing passes and nobody is told, ends of connections included. Lifting it resets those that lost something. */
-  timeout(fault?: { direction?: Direction }): Lift;
+  /**
+   * Swallows: nothing passes and nobody is told, ends of connections included. With `newOnesPass` only the connections there are now, as
+   * when a firewall forgets them. Lifting it resets those that lost something.
+   */
+  timeout(fault?: { direction?: Direction; newOnesPass?: boolean }): Lift;
   /** Each connection is reset after so many bytes more. */
   limitData(fault: { bytes: number; direction?: Direction }): Lift;
   /** Resets the connections there are; answers how many. */
@@ -47,14 +52,6 @@ export interface FaultProxy {
   close(): Promise<void>;
 }
 
-interface Standing {
-  latency?: { ms: number; jitterMs: number };
-  bytesPerSecond?: number;
-  swallow?: true;
-  limit?: { bytes: number; passed: WeakMap<Lane, number> };
-  readonly direction: Direction | undefined;
-}
-
 interface OneShot {
   readonly direction: Direction;
   readonly match: Match | undefined;
@@ -63,109 +60,8 @@ interface OneShot {
   met: number;
 }
 
-const queuedBytesMax = 1024 * 1024;
 const isMatch = (message: Buffer, match: Match | undefined): boolean =>
   match === undefined || (typeof match === 'string' ? message.includes(match) : match(message));
-
-/** One direction of one connection. What is delayed waits here; its source is not read on while too much does. */
-class Lane {
-  private queue: { message: Buffer; dueAt: number }[] = [];
-  private queuedBytes = 0;
-  private lastDueAt = 0;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private ending = false;
-  swallowed = false;
-
-  constructor(
-    readonly direction: Direction,
-    private readonly from: Socket,
-    private readonly to: Socket,
-    private readonly standing: () => readonly Standing[],
-    private readonly passed: (message: Buffer, lane: Lane) => void,
-  ) {
-    to.on('drain', () => this.readOn());
-  }
-
-  put(message: Buffer): void {
-    const faults = this.faults();
-    if (faults.some((fault) => fault.swallow)) return void (this.swallowed = true);
-    const now = performance.now();
-    const wait = faults.reduce(
-      (sum, { latency }) => sum + (latency ? latency.ms + Math.random() * latency.jitterMs : 0),
-      0,
-    );
-    const slowest = Math.min(...faults.map((fault) => fault.bytesPerSecond ?? Infinity));
-    this.lastDueAt = Math.max(now + wait, this.lastDueAt) + (message.length / slowest) * 1_000;
-    if (this.queue.length === 0 && this.lastDueAt <= now) return this.pass(message);
-    this.queue.push({ message, dueAt: this.lastDueAt });
-    this.queuedBytes += message.length;
-    if (this.queuedBytes > queuedBytesMax) this.from.pause();
-    this.schedule();
-  }
-
-  /** Its source has ended: the other side hears of it after everything that waits. */
-  end(): void {
-    if (this.faults().some((fault) => fault.swallow)) return void (this.swallowed = true);
-    this.ending = true;
-    if (this.queue.length === 0) this.to.end();
-  }
-
-  /** Its source has died. */
-  fail(): void {
-    if (this.faults().some((fault) => fault.swallow)) this.swallowed = true;
-    else this.to.resetAndDestroy();
-  }
-
-  stop(): void {
-    clearTimeout(this.timer);
-    this.queue = [];
-  }
-
-  private faults(): readonly Standing[] {
-    return this.standing().filter(({ direction }) => direction === undefined || direction === this.direction);
-  }
-
-  private schedule(): void {
-    const [next] = this.queue;
-    if (!next || this.timer) return;
-    this.timer = setTimeout(
-      () => {
-        this.timer = undefined;
-        for (let now = performance.now(); (this.queue[0]?.dueAt ?? Infinity) <= now + 1;) {
-          const { message } = this.queue.shift() ?? { message: Buffer.alloc(0) };
-          this.queuedBytes -= message.length;
-          this.pass(message);
-        }
-        this.readOn();
-        if (this.ending && this.queue.length === 0) this.to.end();
-        this.schedule();
-      },
-      Math.max(0, next.dueAt - performance.now()),
-    );
-  }
-
-  private pass(message: Buffer): void {
-    if (!this.to.write(message)) this.from.pause();
-    this.passed(message, this);
-    for (const { limit } of this.faults()) {
-      if (!limit) continue;
-      const sum = (limit.passed.get(this) ?? 0) + message.length;
-      limit.passed.set(this, sum);
-      if (sum >= limit.bytes) resetAfterWriting(this.from, this.to);
-    }
-  }
-
-  private readOn(): void {
-    if (this.queuedBytes <= queuedBytesMax && !this.to.writableNeedDrain) this.from.resume();
-  }
-}
-
-/** What has been written leaves first, or the message that was let through would not arrive. */
-function resetAfterWriting(...sockets: Socket[]): void {
-  for (const socket of sockets)
-    if (socket.writableLength === 0) socket.resetAndDestroy();
-    else socket.write('', () => socket.resetAndDestroy());
-}
 
 export async function openFaultProxy(server: {
   host?: string;
@@ -268,10 +164,12 @@ export async function openFaultProxy(server: {
     url: (original) => Object.assign(new URL(original), { hostname: host, port: String(port) }).href,
     connections: () => links.size,
     swallowed: () => swallowed().length,
+    pointTo: (to) => void (target.port = to),
     latency: ({ ms, jitterMs = 0, direction }) => stand({ latency: { ms, jitterMs }, direction }),
     bandwidth: ({ bytesPerSecond, direction }) => stand({ bytesPerSecond, direction }),
-    timeout: ({ direction } = {}) => {
-      const lift = stand({ swallow: true, direction });
+    timeout: ({ direction, newOnesPass = false } = {}) => {
+      const lanes = newOnesPass ? { lanes: new Set([...links].flatMap((link) => link.lanes)) } : {};
+      const lift = stand({ swallow: true, direction, ...lanes });
       return () => {
         lift();
         resetSwallowed();
