@@ -21,7 +21,10 @@ async function produce({ kafka, topicPrefix }: World, messages: readonly Raw[]):
 
 /** The newest hints ten times more, in any order. */
 export async function repeatHints(world: World, random: () => number): Promise<string> {
-  const newest = world.recording.rawHints().slice(-300);
+  const newest = world.recording
+    .rawHints()
+    .filter(({ value }) => value !== null && value.length < 10_000)
+    .slice(-300);
   if (newest.length === 0) return 'there were no hints';
   const again = shuffled(Array.from({ length: 10 }, () => newest).flat(), random);
   await produce(world, again);

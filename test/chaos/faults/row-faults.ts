@@ -24,7 +24,7 @@ export async function longTransaction(world: World, random: () => number): Promi
 
 /** Of responses: nothing refers to them. */
 export async function massDelete({ admin }: World): Promise<string> {
-  const gone = await admin.query(
+  const gone = await admin.patient(
     `delete from "Response" where id in (select id from "Response" order by md5(id) limit 2000) returning 1`,
   );
   return `${gone.length} responses`;
@@ -32,7 +32,7 @@ export async function massDelete({ admin }: World): Promise<string> {
 
 /** All sessions of ours at once. */
 export async function terminateSessions({ admin }: World): Promise<string> {
-  const ended = await admin.query(
+  const ended = await admin.patient(
     `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'highwater/%' and datname = current_database()`,
   );
   return `${ended.length} sessions`;

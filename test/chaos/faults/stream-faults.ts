@@ -3,7 +3,7 @@ import { migration, type World } from '../world.js';
 
 /** Slot and publication of the newest epoch, when they are there. */
 async function current({ admin }: World, kind: 'slot' | 'publication'): Promise<string | undefined> {
-  const rows = await admin.query<{ name: string }>(
+  const rows = await admin.patient<{ name: string }>(
     `select data ->> $2 as name from highwater.event where stream_id = $1 and type = 'StreamOpened'
         and (exists (select from pg_replication_slots where slot_name = data ->> $2) or exists (select from pg_publication where pubname = data ->> $2))
       order by version desc limit 1`,
@@ -43,7 +43,7 @@ export async function dropPublication(world: World): Promise<string> {
   const name = await current(world, 'publication');
   if (name === undefined) return 'there was no publication';
   world.recording.tampered('publication dropped');
-  await world.admin.query(`drop publication "${name}"`);
+  await world.admin.patient(`drop publication "${name}"`);
   return name;
 }
 
@@ -52,7 +52,7 @@ export async function recreatePublication(world: World): Promise<string> {
   const name = await current(world, 'publication');
   if (name === undefined) return 'there was no publication';
   world.recording.tampered('publication re-created');
-  await world.admin.query(
+  await world.admin.patient(
     `begin; drop publication "${name}"; create publication "${name}" for table "Group", "Activity", "Response" with (publish = 'insert'); alter publication "${name}" owner to "${world.ddlRole}"; commit`,
   );
   return name;

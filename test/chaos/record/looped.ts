@@ -22,6 +22,9 @@ export function again(everyMs: number, look: () => Promise<void>): Looped {
   };
 }
 
+const awayStates = /^(57P0|08)/;
+const patientTries = 80;
+
 /** A connection that comes back after the server did. */
 export class Reconnecting {
   #client: pg.Client | undefined;
@@ -38,7 +41,9 @@ export class Reconnecting {
         application_name: this.name,
         connectionTimeoutMillis: 2_000,
       });
-      client.on('error', () => undefined);
+      client.on('error', () => {
+        if (this.#client === client) this.#client = undefined;
+      });
       await client.connect();
       this.#client = client;
     }
@@ -46,12 +51,24 @@ export class Reconnecting {
     try {
       return (await client.query<Row>(text, values)).rows;
     } catch (error) {
-      if (!(error instanceof pg.DatabaseError) || /^(57P0|08)/.test(error.code ?? '')) {
+      if (!(error instanceof pg.DatabaseError) || awayStates.test(error.code ?? '')) {
         this.#client = undefined;
         void client.end().catch(() => undefined);
       }
       throw error;
     }
+  }
+
+  /** Again and again while the server is away, as a person at a terminal would. */
+  async patient<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
+    for (let tries = 1; ; tries += 1)
+      try {
+        return await this.query<Row>(text, values);
+      } catch (error) {
+        if (tries >= patientTries || (error instanceof pg.DatabaseError && !awayStates.test(error.code ?? '')))
+          throw error;
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
   }
 
   async end(): Promise<void> {
