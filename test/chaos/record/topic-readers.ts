@@ -14,7 +14,7 @@ export const quietKafka = ({ brokers }: Pick<TopicSettings, 'brokers'>): Kafka =
     clientId: 'chaos',
     brokers: [...brokers],
     logLevel: logLevel.NOTHING,
-    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 60 },
+    retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 5 },
   });
 
 /** What stands in the topics must never hold. */
@@ -25,7 +25,7 @@ async function read(kafka: Kafka, topic: string, take: (batch: EachBatchPayload[
   const consumer = kafka.consumer({
     groupId: `chaos.${topic}.${Math.random().toString(36).slice(2)}`,
     maxWaitTimeInMs: 100,
-    retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 1_000 },
+    retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 5 },
   });
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
