@@ -1,66 +1,17 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Environment } from '@highwater/roles';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
 import { runCli } from '../../apps/cli/src/cli.js';
+import { groupsSchema, highwater, sql, usePlanFiles } from '../support/cli.js';
 import { useService } from '../support/service.js';
 import { unique, usePostgres, waitFor } from '../support/stack.js';
 
 const { freshDatabase } = usePostgres();
-let folder = '';
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'highwater-cli-'));
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const planFile = usePlanFiles();
 
-async function highwater(environment: Environment, ...args: string[]) {
-  let [out, err] = ['', ''];
-  const terminal = {
-    out: (text: string) => void (out += text),
-    err: (text: string) => void (err += text),
-    interactive: false,
-  };
-  const code = await runCli(args, terminal, environment, new AbortController().signal);
-  return { code, out, err };
-}
-
-async function sql(url: string, text: string): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    const answer: unknown = await client.query(text);
-    return (Array.isArray(answer) ? answer : [answer]).flatMap(
-      (one: pg.QueryResult) => one.rows as Record<string, unknown>[],
-    );
-  } finally {
-    await client.end();
-  }
-}
-
-const schema = `create table "Group" (id text primary key, "orgId" text, "workspaceId" text);
-  insert into "Group" select 'g' || n, 'o' || n % 3, null from generate_series(1, 500) n`;
 async function database(): Promise<string> {
   const url = await freshDatabase('cli');
-  await sql(url, schema);
+  await sql(url, groupsSchema);
   return url;
-}
-
-function planFile(name: string, edit: (text: string) => string = (text) => text): string {
-  const path = join(folder, `${name}.yaml`);
-  const text = `highwater: 1
-migration: ${name}
-tables:
-  - table: Group
-    target: { column: workspaceId, type: text }
-    rule: { column: orgId }
-    indexes: { Group_workspaceId_idx: [workspaceId] }
-cutover: { mode: bridge, start: manual, window: 1s }
-stream: none
-`;
-  writeFileSync(path, edit(text));
-  return path;
 }
 
 describe('on the database', () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,7 +41,7 @@ describe('highwater', () => {
   it('lists the verbs that there are', async () => {
     const { code, out } = await highwater('--help');
     expect(code).toBe(0);
-    for (const verb of 'init plan preflight run start status watch pause resume readiness cutover finish events version'.split(
+    for (const verb of 'init plan preflight run start status watch wait set pause resume halt hold release approve verify unfillable readiness cutover unenforce finish events doctor config completion version'.split(
       ' ',
     ))
       expect(out).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
@@ -51,6 +52,16 @@ describe('highwater', () => {
     ['an unknown option', ['status', '--nope']],
     ['another form of output', ['status', '-o', 'xml']],
     ['a cutover without a reason', ['cutover', 'm']],
+    ['a halt without a reason', ['halt', 'm']],
+    ['an assignment that is none', ['set', 'm', 'rowBudget']],
+    ['a limit that does not exist', ['set', 'm', 'rowBudgets=1s']],
+    ['a wait for nothing', ['wait', 'm']],
+    ['a wait for an unknown condition', ['wait', 'm', '--for=condition=Redy']],
+    ['a wait for an unknown phase', ['wait', 'm', '--for=phase=done']],
+    ['a wait without a unit', ['wait', 'm', '--for=phase=swept', '--timeout=5']],
+    ['a reason that is none', ['unfillable', 'm', '--reason', 'Because']],
+    ['a form that the verb does not have', ['status', '-o', 'csv']],
+    ['a shell that there is not', ['completion', 'csh']],
     ['no verb', []],
     ['a plan file that is not there', ['plan', '/nowhere/plan.yaml']],
     ['settings that are missing', ['init']],
@@ -58,6 +69,22 @@ describe('highwater', () => {
     const { code, err } = await highwater(...args);
     expect(code).toBe(64);
     expect(err).not.toBe('');
+  });
+
+  it.each(['bash', 'zsh', 'fish'])('completes verbs and options in %s', async (shell) => {
+    const { code, out } = await highwater('completion', shell);
+    expect(code).toBe(0);
+    for (const word of ['unenforce', 'doctor', 'timeout']) expect(out).toContain(word);
+  });
+
+  it('gives bash a script that it can read', async () => {
+    const { out } = await highwater('completion', 'bash');
+    const words = `COMP_WORDS=(highwater unenf); COMP_CWORD=1; _highwater; echo "\${COMPREPLY[@]}"`;
+    expect(execFileSync('bash', ['-c', `${out}\n${words}`], { encoding: 'utf8' }).trim()).toBe('unenforce');
+  });
+
+  it('suggests what was probably meant', async () => {
+    expect((await highwater('wait', 'm', '--for=condition=Verifed')).err).toContain('did you mean Verified?');
   });
 
   it('judges a plan without a database', async () => {

@@ -11,4 +11,6 @@ export const cliCodes = {
   noFile: 'HW6303',
   /** HW6304 An accepted operation failed and its error carried no code, or the service answered what this CLI does not understand. */
   operationFailed: 'HW6304',
+  /** HW6305 What `wait` was told to wait for did not come in time; the message says what was seen last. Nothing was changed: wait again, or look at `readiness`. */
+  notInTime: 'HW6305',
 } as const;

@@ -30,10 +30,12 @@ const byCode: Readonly<Record<string, ExitCode>> = {
   HW6017: exitCodes.conflict,
   HW6018: exitCodes.conflict,
   HW6019: exitCodes.conflict,
+  HW6020: exitCodes.usage,
   HW6202: exitCodes.usage,
   HW6301: exitCodes.usage,
   HW6302: exitCodes.unknown,
   HW6303: exitCodes.usage,
+  HW6305: exitCodes.timeout,
   HW9005: exitCodes.refusedByRole,
 };
 

@@ -6,7 +6,7 @@ export interface Terminal {
   readonly interactive: boolean;
 }
 
-export type Format = 'table' | 'json';
+export type Format = 'table' | 'json' | 'csv';
 
 /** Names and messages come from databases and brokers: control characters (terminal escapes, S27) are shown, not obeyed. */
 export const clean = (text: string): string => text.replace(/(?![\t\n])[\p{Cc}\p{Bidi_Control}]/gu, '\ufffd');

@@ -3,8 +3,12 @@ import type {
   MigrationStatusView,
   MigrationSummary,
   Operation,
+  PlannedStep,
   ReadinessView,
   StoredEventView,
+  UnfillableFilter,
+  UnfillableRowView,
+  VerificationView,
 } from '@highwater/roles';
 import { cliCodes } from './codes.js';
 import { RemoteProblem } from './failure.js';
@@ -40,6 +44,28 @@ export class ServiceClient {
   status = (id: string): Promise<MigrationStatusView> => this.ask('GET', `/migrations/${encodeURIComponent(id)}`);
   act = (id: string, verb: string, body: object): Promise<Operation> =>
     this.ask('POST', `/migrations/${encodeURIComponent(id)}/${verb}`, { body });
+  limits = (id: string, body: object): Promise<Operation> =>
+    this.ask('PATCH', `/migrations/${encodeURIComponent(id)}/limits`, { body });
+  retryPath = (id: string, filter: UnfillableFilter): string =>
+    `/migrations/${encodeURIComponent(id)}/unfillable/retry${parameters({ ...filter })}`;
+  retry = (id: string, filter: UnfillableFilter, body: object): Promise<Operation> =>
+    this.ask('POST', this.retryPath(id, filter), { body });
+  unfillable = async (
+    id: string,
+    filter: UnfillableFilter,
+    limit: number,
+    offset: number,
+  ): Promise<readonly UnfillableRowView[]> =>
+    (
+      await this.ask<{ rows: readonly UnfillableRowView[] }>(
+        'GET',
+        `/migrations/${encodeURIComponent(id)}/unfillable${parameters({ ...filter, limit, offset })}`,
+      )
+    ).rows;
+  verification = (id: string, limit: number, offset: number): Promise<VerificationView> =>
+    this.ask('GET', `/migrations/${encodeURIComponent(id)}/verification${parameters({ limit, offset })}`);
+  steps = async (id: string): Promise<readonly PlannedStep[]> =>
+    (await this.ask<{ steps: readonly PlannedStep[] }>('GET', `/migrations/${encodeURIComponent(id)}/steps`)).steps;
   operation = (id: string): Promise<Operation> => this.ask('GET', `/operations/${encodeURIComponent(id)}`);
   readiness = (id: string | undefined): Promise<ReadinessView> => this.ask('GET', `/cutover/readiness${query(id)}`);
   cutover = (id: string | undefined, generation: string, body: object): Promise<Operation> =>
@@ -92,7 +118,14 @@ export class ServiceClient {
   }
 }
 
-const query = (id: string | undefined): string => (id === undefined ? '' : `?migration=${encodeURIComponent(id)}`);
+const query = (id: string | undefined): string => parameters({ migration: id });
+
+function parameters(values: Readonly<Record<string, string | number | undefined>>): string {
+  const given = Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
+  );
+  return given.length === 0 ? '' : `?${given.join('&')}`;
+}
 
 function parse(text: string): unknown {
   try {

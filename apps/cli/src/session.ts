@@ -52,11 +52,16 @@ export class Session {
   }
 
   /** Follows an operation until it is over; throws what it failed with. */
-  async follow(operation: Operation, ask: (id: string) => Promise<Operation | undefined>): Promise<Operation> {
+  async follow(
+    operation: Operation,
+    ask: (id: string) => Promise<Operation | undefined>,
+    meanwhile: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<Operation> {
     let now = operation;
     while (now.status === 'accepted' || now.status === 'running') {
       await this.pause(followEveryMs);
       now = (await ask(operation.id)) ?? now;
+      await meanwhile();
     }
     if (now.status === 'succeeded') return now;
     const { code, message, help } = now.error ?? { code: cliCodes.operationFailed, message: `${now.verb} failed` };

@@ -13,3 +13,5 @@ export * from './sweeper/sweeper.js';
 export type { WorkerLog } from './sweeper/worker-log.js';
 export * from './engine.js';
 export * from './setup/installation.js';
+export * from './setup/doctor.js';
+export * from './settings/describe.js';

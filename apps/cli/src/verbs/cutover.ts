@@ -1,8 +1,9 @@
 import { confirm } from '../confirm.js';
+import { dryRun, type DryRunOptions } from '../dry-run.js';
 import { json } from '../output.js';
 import { whichMigration, type CommonOptions, type Session } from '../session.js';
 
-export interface CutoverOptions extends CommonOptions {
+export interface CutoverOptions extends CommonOptions, DryRunOptions {
   readonly reason: string;
   readonly generation?: string;
   readonly lockBudget?: string;
@@ -15,17 +16,21 @@ export async function cutover(session: Session, named: string | undefined, optio
   const client = session.client(options);
   const migration = await whichMigration(client, named);
   const generation = options.generation ?? (await client.readiness(migration)).generation;
+  const body = {
+    reason: options.reason,
+    ...(options.lockBudget === undefined ? {} : { lockBudget: options.lockBudget }),
+    ...(options.lockAttempts === undefined ? {} : { lockAttempts: options.lockAttempts }),
+  };
+  if (options.dryRun === true) {
+    const request = { method: 'POST', path: `/cutover?migration=${migration}`, body } as const;
+    return dryRun(session, client, migration, request, ({ step }) => /^(cutover|index$|foreign key)/.test(step));
+  }
   await confirm(
     session,
     migration,
     `each table of "${migration}" is locked in short bounded attempts and becomes NOT NULL`,
     options.yes === true,
   );
-  const body = {
-    reason: options.reason,
-    ...(options.lockBudget === undefined ? {} : { lockBudget: options.lockBudget }),
-    ...(options.lockAttempts === undefined ? {} : { lockAttempts: options.lockAttempts }),
-  };
   const accepted = await client.cutover(migration, generation, body);
   session.say('accepted', `cutover accepted as operation ${accepted.id}`, { operation: accepted.id });
   const operation = await session.follow(accepted, client.operation);

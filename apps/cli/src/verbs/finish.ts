@@ -1,8 +1,9 @@
+import { dryRun, type DryRunOptions } from '../dry-run.js';
 import { json } from '../output.js';
 import { confirm } from '../confirm.js';
 import { whichMigration, type CommonOptions, type Session } from '../session.js';
 
-export interface FinishOptions extends CommonOptions {
+export interface FinishOptions extends CommonOptions, DryRunOptions {
   readonly after?: string;
   readonly purge?: boolean;
   readonly bridgeUnused?: boolean;
@@ -14,12 +15,16 @@ export interface FinishOptions extends CommonOptions {
 export async function finish(session: Session, named: string | undefined, options: FinishOptions): Promise<void> {
   const client = session.client(options);
   const migration = await whichMigration(client, named);
-  if (options.purge === true)
-    await confirm(session, migration, 'the history in schema highwater is removed as well', options.yes === true);
   const { after, purge, bridgeUnused, reason } = options;
   const body = Object.fromEntries(
     Object.entries({ after, purge, bridgeUnused, reason }).filter(([, value]) => value !== undefined),
   );
+  if (options.dryRun === true) {
+    const request = { method: 'POST', path: `/migrations/${migration}/finish`, body } as const;
+    return dryRun(session, client, migration, request, ({ step }) => step.startsWith('finish'));
+  }
+  if (options.purge === true)
+    await confirm(session, migration, 'the history in schema highwater is removed as well', options.yes === true);
   const accepted = await client.act(migration, 'finish', body);
   session.say('accepted', `finish accepted as operation ${accepted.id}; it waits until the bridge is unused`, {
     operation: accepted.id,

@@ -1,7 +1,8 @@
 import { formatIssue, issueToJson } from '@highwater/plan';
-import { lookAtPlan, parseSettings, readPlan, type PlannedStep } from '@highwater/roles';
-import { clean, json } from '../output.js';
+import { lookAtPlan, parseSettings, readPlan } from '@highwater/roles';
+import { json } from '../output.js';
 import type { Session } from '../session.js';
+import { stepText } from '../step-text.js';
 
 /** The settings that name a database; without any of them a plan is only judged by itself. */
 const databaseSettings = /^HIGHWATER_(DATABASE|STREAM|FILL|STATE|DDL)_URL(_FILE)?$/;
@@ -24,14 +25,3 @@ export async function plan(session: Session, path: string): Promise<void> {
   else
     session.terminal.err('not resolved: set HIGHWATER_DATABASE_URL to check it against the catalog and see its SQL\n');
 }
-
-const stepText = (step: PlannedStep, i: number): string =>
-  clean(
-    [
-      '',
-      `${i + 1}. ${step.step}${step.table === null ? '' : ` on ${step.table}`}`,
-      `   lock: ${step.lock}; ${step.effect}`,
-      ...step.sql.map((sql) => `${sql.replaceAll(/^/gm, '     ')};`),
-      '',
-    ].join('\n'),
-  );

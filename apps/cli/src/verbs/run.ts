@@ -16,12 +16,14 @@ import { confirm } from '../confirm.js';
 import { Reporter } from '../report.js';
 import type { Session } from '../session.js';
 import { readinessTable } from '../status-block.js';
+import { plan } from './plan.js';
 
 export interface RunOptions {
   readonly cutover?: boolean;
   readonly finish?: boolean;
   readonly bridgeUnused?: boolean;
   readonly yes?: boolean;
+  readonly dryRun?: boolean;
 }
 
 const askEveryMs = 500;
@@ -36,6 +38,7 @@ const askEveryMs = 500;
  * ```
  */
 export async function run(session: Session, path: string, options: RunOptions): Promise<void> {
+  if (options.dryRun === true) return plan(session, path);
   const source = session.readPlanFile(path);
   const { migration } = readPlan(source).parsed.plan;
   const settings = parseSettings(session.environment);

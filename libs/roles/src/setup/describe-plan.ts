@@ -3,7 +3,7 @@ import type { PlannedTable } from '@highwater/plan';
 import {
   bridgeDefinition,
   bridgeName,
-  fillRowsSupposed,
+  sweepStatement,
   guardStatements,
   nullIndexName,
   publicationStatement,
@@ -63,7 +63,7 @@ export function describePlan({ plan, targets, catalog }: ResolvedPlan): readonly
   }
   each((target) =>
     step('sweep and live fill', target, 'ROW', `rows locked for less than ${formatDuration(limits.rowBudgetMs)}`, [
-      fillRowsSupposed(target),
+      sweepStatement(target),
     ]),
   );
   each((target) => {
