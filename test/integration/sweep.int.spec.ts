@@ -264,8 +264,8 @@ describe('a chunk', () => {
   });
 });
 
-describe('a chunk that supposes a value for every row', () => {
-  it('writes them, and is done again, nothing of the first try left, when one has none', async () => {
+describe('a chunk on one snapshot that supposes a value for every row', () => {
+  it('writes them, and is done again lock first, nothing of the first try left, when one has none', async () => {
     await seed(60, 'case when g = 35 then 9 when g = 36 then 77 else 1 end');
     await p.admin.query(`create table write_log (n int);
       create function log_write() returns trigger language plpgsql security definer set search_path = public as
@@ -274,9 +274,9 @@ describe('a chunk that supposes a value for every row', () => {
     try {
       await ranges(0);
       const mine = await lease(0);
-      const chunk = () => fillChunk(p.database.fill, target(0), mine, request({ rows: 30, supposeValues: true }));
-      expect(await chunk()).toMatchObject({ kind: 'written', filled: 30, unfillable: 0 });
-      expect(await chunk()).toMatchObject({ kind: 'written', filled: 28, unfillable: 2 });
+      const chunk = () => fillChunk(p.database.fill, target(0), mine, request({ rows: 30, shape: 'oneSnapshot' }));
+      expect(await chunk()).toMatchObject({ kind: 'written', filled: 30, unfillable: 0, inVain: false });
+      expect(await chunk()).toMatchObject({ kind: 'written', filled: 28, unfillable: 2, inVain: true });
       expect(await rows('select key[1], reason from highwater.unfillable_row order by key')).toEqual([
         ['k000035', 'InputNull'],
         ['k000036', 'ParentMissing'],

@@ -133,15 +133,24 @@ it('a live batch writes what one state said', async () => {
   expect(await oracle()).toMatchObject({ mixed: false });
 });
 
-it.each(['ctid', 'key'] as const)('a sweep chunk, rows named by %s, writes what one state said', async (naming) => {
+it.each([
+  ['rows named by ctid, locked first', { walk: 'keys', naming: 'ctid', shape: 'lockFirst' }],
+  ['rows named by key, locked first', { walk: 'keys', naming: 'key', shape: 'lockFirst' }],
+  ['a range of keys on one snapshot', { walk: 'keys', naming: 'ctid', shape: 'oneSnapshot' }],
+  ['blocks on one snapshot', { walk: 'blocks', naming: 'ctid', shape: 'oneSnapshot' }],
+] as const)('a sweep chunk, %s, writes what one state said', async (_, { walk, naming, shape }) => {
+  const inVain: boolean[] = [];
   await untilFilled(async () => {
     epoch += 1;
-    await createRanges(p.database.fill, target, { epoch, workers: 1, chunkRowsMax: 100 });
+    await createRanges(p.database.fill, target, { epoch, workers: 1, chunkRowsMax: 100, walk });
     const lease = await leaseRange(p.database.fill, { migrationId: 'times', epoch, owner: 'test', targetNos: [0] });
     if (!lease) throw new Error('no range to sweep');
-    const request = { rows: 100, budget, naming, sparse: false };
+    const request = { rows: 100, budget, naming, sparse: false, shape };
     const outcome = await fillChunk(p.database.fill, target, lease, request);
+    if (outcome.kind === 'written') inVain.push(outcome.inVain);
     return outcome.kind === 'written' && outcome.filled === 2;
   });
   expect(await oracle()).toMatchObject({ mixed: false });
+  // the one snapshot did not pass: it would have had to write a row that had changed (by blocks the planner may come to row 2 first)
+  if (walk === 'keys' && shape === 'oneSnapshot') expect(inVain.at(-1)).toBe(true);
 });

@@ -2,6 +2,8 @@ export * from './backoff.js';
 export * from './chunk-size.js';
 export * from './progress.js';
 export * from './ranges.js';
+export * from './rounds.js';
+export * from './shape.js';
 export * from './status-line.js';
 export * from './throttle.js';
 export * from './vacuum-pacing.js';

@@ -1,4 +1,4 @@
-import { firstChunkRows, nextChunkRows, type ChunkLimits } from '@highwater/sweep';
+import { afterShape, firstChunkRows, freshShape, nextChunkRows, nextShape, type ChunkLimits } from '@highwater/sweep';
 import {
   closeUnfillable,
   fillChunk,
@@ -20,6 +20,8 @@ export interface WorkerOptions {
   readonly owner: string;
   readonly targets: readonly FillTarget[];
   limits: ChunkLimits;
+  /** Workers of this process. */
+  readonly workers: number;
   /** Test and trace hook: the chunk's rows are written, its transaction is still open. */
   readonly onChunkWritten?: () => Promise<void>;
 }
@@ -47,8 +49,8 @@ export class SweepWorker {
   private held: { lease: RangeLease; target: FillTarget; facts: SweepFacts } | undefined;
   private rows: number;
   private slow = 0;
-  /** Rows without a value come in runs: after one, chunks are written without supposing, until one has none. */
-  private supposeValues = true;
+  /** Rows that change under us, or have no value, come in runs. */
+  private shape = freshShape;
 
   constructor(private readonly options: WorkerOptions) {
     this.rows = firstChunkRows(options.limits);
@@ -75,7 +77,10 @@ export class SweepWorker {
       budget: limits,
       naming: facts.naming,
       sparse: lease.pass > 0 && facts.nullIndex,
-      supposeValues: this.supposeValues && lease.pass === 0,
+      // a tail pass is made of rows that were held or refused: nothing to gain from one snapshot there
+      shape: lease.pass === 0 ? nextShape(this.shape) : 'lockFirst',
+      bridged: facts.bridged,
+      workers: this.options.workers,
       ...(this.options.onChunkWritten ? { onChunkWritten: this.options.onChunkWritten } : {}),
     });
     const tookMs = performance.now() - began;
@@ -112,7 +117,8 @@ export class SweepWorker {
     const { limits, database } = this.options;
     if (outcome.kind === 'written') {
       this.slow = 0;
-      this.supposeValues = outcome.unfillable === 0;
+      if (lease.pass === 0)
+        this.shape = afterShape(this.shape, { tried: nextShape(this.shape), inVain: outcome.inVain });
       this.rows = nextChunkRows(
         this.rows,
         { outcome: 'written', rows: outcome.scanned, tookMs: outcome.heldMs },

@@ -128,6 +128,7 @@ export class Sweeper {
       targets,
       owner: `${database.instance}/${n}`,
       limits: this.limits,
+      workers: this.limits.sweepWorkers,
       ...(onChunkWritten ? { onChunkWritten } : {}),
     });
   }

@@ -2,6 +2,7 @@ import type { Client } from '../session/database.js';
 import { isSqlstate, sqlstate } from '../session/sqlstate.js';
 import type { FillTarget } from '../target.js';
 import { isTransient, rowRefusal } from './row-error.js';
+import { TimeHeldSpent, type TimeHeld } from './time-held.js';
 import { writeRows, type UnfilledRow } from './write-rows.js';
 
 /** What became of the first `decided` rows of the list; the rest was not tried for want of time. */
@@ -18,14 +19,14 @@ const rowLockTimeoutMs = 5;
 
 /**
  * Writes locked rows, halving on an error until only the guilty row is left, which is listed instead of written. From left to right, so that
- * when `withinBudget` says stop, a prefix is decided and the caller can commit it. At least one row is decided.
+ * when the time for which rows may be held is over, a prefix is decided and the caller can commit it; it may be empty.
  * Errors that would hit any row alike are thrown.
  */
 export async function bisect(
   client: Client,
   target: FillTarget,
   keys: readonly (readonly string[])[],
-  withinBudget: () => boolean,
+  held: TimeHeld,
 ): Promise<BisectResult> {
   let [decided, filled] = [0, 0];
   const unfilled: UnfilledRow[] = [];
@@ -35,7 +36,13 @@ export async function bisect(
   await client.query(`set constraints all immediate; set local lock_timeout = ${rowLockTimeoutMs}`);
   for (let segment = segments.pop(); segment; segment = segments.pop()) {
     const [from, to] = segment;
-    if (decided > 0 && !withinBudget()) break;
+    if (decided > 0 && !held.within) break;
+    try {
+      await held.bound(client);
+    } catch (error) {
+      if (error instanceof TimeHeldSpent) break;
+      throw error;
+    }
     await client.query('savepoint rows');
     try {
       const written = await writeRows(client, target, { naming: 'key', count: to - from, keys: keys.slice(from, to) });
@@ -48,8 +55,9 @@ export async function bisect(
       if (!refusal && !isTransient(error)) throw error;
       await client.query('rollback to savepoint rows; release savepoint rows');
       if (to - from > 1) {
-        // what was too slow has used up the time that all locked rows are held for: one more row, and the rest is another transaction's
-        const middle = isSqlstate(error, sqlstate.queryCanceled) ? from + 1 : from + Math.floor((to - from) / 2);
+        // when the time that all locked rows are held for is used up: one more row, and the rest is another transaction's
+        const slow = isSqlstate(error, sqlstate.queryCanceled) || !held.within;
+        const middle = slow ? from + 1 : from + Math.floor((to - from) / 2);
         segments.push([middle, to], [from, middle]);
         continue;
       }

@@ -8,6 +8,7 @@ import { keyColumns } from './key-text.js';
 import { isTransient, rowRefusal } from './row-error.js';
 import { judgeHints } from './statements.js';
 import { tallyStatement } from './tally.js';
+import { TimeHeld } from './time-held.js';
 import { openFill, orRollBack, type FillBudget } from './transaction.js';
 import { listUnfillable } from './unfillable.js';
 import { writeRows, type UnfilledRow } from './write-rows.js';
@@ -94,14 +95,14 @@ async function fillOnce(
 ): Promise<HintVerdict[] | undefined> {
   const opened = await openFill(client, target, gate, budget);
   if (!opened) return undefined;
-  const lockedAt = performance.now();
+  const held = new TimeHeld(budget.rowBudgetMs);
   const judged = await judge(client, target, hints);
   const rows = distinctLocked(judged);
   const keys = rows.map((row) => row.key);
   let unfilled: readonly UnfilledRow[];
   let undecided: readonly (readonly string[])[] = [];
   if (careful) {
-    const result = await bisect(client, target, keys, () => performance.now() - lockedAt < budget.rowBudgetMs / 2);
+    const result = await bisect(client, target, keys, held);
     unfilled = result.unfilled;
     undecided = [...result.contended, ...keys.slice(result.decided)];
   } else {

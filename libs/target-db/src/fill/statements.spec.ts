@@ -2,7 +2,9 @@ import type { CatalogTable, Ident, SqlExpression } from '@highwater/derivation';
 import { migrationId } from '@highwater/kernel';
 import { describe, expect, it } from 'vitest';
 import type { FillTarget } from '../target.js';
-import { chunkBound, fillRows, fillRowsSupposed, judgeHints, lockChunk, rowsLeft, sampleKeys } from './statements.js';
+import { placeConditions, type ChunkPlace } from '../sweep/place.js';
+import { fillJoined, fillSupposed, leftInPlace } from './one-snapshot.js';
+import { chunkBound, fillRows, judgeHints, lockChunk, rowsLeft, sampleKeys } from './statements.js';
 
 const ident = (text: string): Ident => text as Ident;
 
@@ -18,6 +20,11 @@ function target(table: string, key: [name: string, type: string][]): FillTarget 
       expression: 'r.org' as SqlExpression,
       reason: `case when r.org is null then 'InputNull' end` as SqlExpression,
       inputs: [],
+      join: {
+        from: 'only public."Group" as j1' as SqlExpression,
+        on: 'j1.id OPERATOR(pg_catalog.=) r.grp' as SqlExpression,
+        value: 'j1.org' as SqlExpression,
+      },
     },
   };
 }
@@ -30,6 +37,11 @@ const composite = target('public."Member"', [
 const reserved = target('app."select"', [['"Order ""By"""', 'timestamp with time zone']]);
 const open = { after: false, upTo: false };
 const both = { after: true, upTo: true };
+const keys: ChunkPlace = { walk: 'keys', after: ['1', '2'], upTo: ['3', '4'] };
+const behind: ChunkPlace = { walk: 'keys', after: ['1', '2'], upTo: null };
+const blocks: ChunkPlace = { walk: 'blocks', from: 7, to: 12, window: { from: 90, width: 133 } };
+const insideBlocks: ChunkPlace = { walk: 'blocks', from: 7, to: 12, afterKey: ['1', '2'] };
+const at = (t: FillTarget, place: ChunkPlace) => placeConditions(t, place).conditions;
 
 describe('statements over the user’s tables', () => {
   it.each([
@@ -40,11 +52,15 @@ describe('statements over the user’s tables', () => {
     expect({
       bound: chunkBound(t, both, false),
       boundOpen: chunkBound(t, open, true),
-      lockByCtid: lockChunk(t, both, 'ctid'),
-      lockByKey: lockChunk(t, { after: true, upTo: false }, 'key'),
+      lockByCtid: lockChunk(t, at(t, keys), 'ctid'),
+      lockBlocks: lockChunk(t, at(t, blocks), 'ctid'),
+      lockOne: lockChunk(t, at(t, insideBlocks), 'key', 1),
+      lockByKey: lockChunk(t, at(t, behind), 'key'),
       fillByCtid: fillRows(t, 'ctid'),
       fillByKey: fillRows(t, 'key'),
-      fillSupposed: fillRowsSupposed(t),
+      fillSupposed: fillSupposed(t, 'key', at(t, keys)),
+      fillJoined: fillJoined(t, 'ctid', at(t, blocks)),
+      leftInPlace: leftInPlace(t, 'ctid', at(t, insideBlocks)),
       left: rowsLeft(t, 'key'),
       judge: judgeHints(t),
       sample: sampleKeys(t),
@@ -59,9 +75,12 @@ describe('statements over the user’s tables', () => {
         expect(text).toContain('t."workspaceId" is null returning');
       }
     for (const t of [one, composite, reserved]) {
-      const text = fillRowsSupposed(t);
-      expect(text.match(/ set ([^=]+) = /)?.[1]).toBe('"workspaceId"');
-      expect(text).toContain('r."workspaceId" is null returning');
+      const supposed = fillSupposed(t, 'key', at(t, keys));
+      expect(supposed.match(/ set ([^=]+) = /)?.[1]).toBe('"workspaceId"');
+      expect(supposed).toContain('r."workspaceId" is null returning');
+      const joined = fillJoined(t, 'ctid', at(t, blocks));
+      expect(joined.match(/ set ([^=]+) = /)?.[1]).toBe('"workspaceId"');
+      expect(joined).toContain('case when r."workspaceId" is null then true end and j1.org is not null');
     }
   });
 });

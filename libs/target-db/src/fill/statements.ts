@@ -19,7 +19,7 @@ export const keyTuple = (t: FillTarget, alias: string): string =>
   tuple(t.derivation.key.map((k) => `${alias}.${k.ident}`));
 
 /** `$1::bigint` or `($1::text, $2::bigint)`. */
-const parameterTuple = (t: FillTarget, from: number): string =>
+export const parameterTuple = (t: FillTarget, from: number): string =>
   tuple(t.derivation.key.map((k, i) => `$${from + i}::${k.type}`));
 
 const orderBy = (t: FillTarget, direction = ''): string =>
@@ -30,10 +30,11 @@ export const keyTexts = (t: FillTarget, alias: string): string =>
   t.derivation.key.map((k, i) => `${alias}.${k.ident}::pg_catalog.text as k${i}`).join(', ');
 
 /** Children of plain inheritance have ctids of their own: with ctids the statement must see one relation only. */
-const relation = (t: FillTarget, naming: RowNaming): string =>
+export const relation = (t: FillTarget, naming: RowNaming): string =>
   `${naming === 'ctid' ? 'only ' : ''}${t.derivation.table.ident}`;
 
-function within(t: FillTarget, shape: RangeShape): string[] {
+/** Conditions of a range of keys. */
+export function within(t: FillTarget, shape: RangeShape): string[] {
   const width = t.derivation.key.length;
   const conditions: string[] = [];
   if (shape.after) conditions.push(`${keyTuple(t, 'r')} > ${parameterTuple(t, 1)}`);
@@ -41,7 +42,7 @@ function within(t: FillTarget, shape: RangeShape): string[] {
   return conditions;
 }
 
-const where = (conditions: readonly string[]): string =>
+export const where = (conditions: readonly string[]): string =>
   conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`;
 
 /** Number of parameters the range takes. */
@@ -60,9 +61,12 @@ export function chunkBound(t: FillTarget, shape: RangeShape, sparse: boolean): s
   } limit 1`;
 }
 
-/** Locks the NULL rows of the range in key order, never waiting for one; names them in one text value. */
-export function lockChunk(t: FillTarget, shape: RangeShape, naming: RowNaming): string {
-  const conditions = [...within(t, shape), `r.${t.derivation.target.ident} is null`];
+/**
+ * Locks the NULL rows of a chunk in key order, never waiting for one; names them in one text value.
+ * @param rowsMax the first ones only; undefined: all.
+ */
+export function lockChunk(t: FillTarget, place: readonly string[], naming: RowNaming, rowsMax?: number): string {
+  const conditions = [...place, `r.${t.derivation.target.ident} is null`];
   const named = naming === 'ctid' ? 'r.ctid as id' : keyTexts(t, 'r');
   const out =
     naming === 'ctid'
@@ -70,7 +74,7 @@ export function lockChunk(t: FillTarget, shape: RangeShape, naming: RowNaming): 
       : t.derivation.key.map((_, i) => `pg_catalog.array_agg(q.k${i}) as k${i}`).join(', ');
   return `select ${out}, pg_catalog.count(*)::pg_catalog.int4 as locked from (select ${named} from ${relation(t, naming)} as r${where(
     conditions,
-  )} order by ${orderBy(t)} for no key update of r skip locked) as q`;
+  )} order by ${orderBy(t)}${rowsMax === undefined ? '' : ` limit ${rowsMax}`} for no key update of r skip locked) as q`;
 }
 
 /** `r.ctid = any($1)`, or a join with one text array per key column. */
@@ -108,19 +112,6 @@ export function fillRows(t: FillTarget, naming: RowNaming): string {
   } where ${rows.condition} and r.${target.ident} is null offset 0) as d where ${same} and d.value is not null and t.${
     target.ident
   } is null returning t.${target.ident} is null as still) select pg_catalog.count(*)::pg_catalog.int4 as written, pg_catalog.count(*) filter (where still)::pg_catalog.int4 as still from written`;
-}
-
-/**
- * The same for rows named by ctid, supposing that the rule has a value for each of them: a third cheaper, for it neither joins the table with
- * itself nor asks for the value twice. A row without a value would be written as NULL over NULL and counted as `still`: the
- * transaction must then be rolled back and done with `fillRows`.
- */
-export function fillRowsSupposed(t: FillTarget): string {
-  const { target, expression } = t.derivation;
-  const rows = lockedRows(t, 'ctid');
-  return `with written as (update ${rows.from} set ${target.ident} = (${expression}) where ${rows.condition} and r.${target.ident} is null returning r.${
-    target.ident
-  } is null as still) select pg_catalog.count(*)::pg_catalog.int4 as written, pg_catalog.count(*) filter (where still)::pg_catalog.int4 as still from written`;
 }
 
 /** What is still NULL among the locked rows, and why: `reason` is NULL when the rule has a value now. */
@@ -167,6 +158,10 @@ export function castHints(t: FillTarget): string {
   const casts = t.derivation.key.map((k, i) => `h.k${i}::${k.type}`).join(', ');
   return `select pg_catalog.count(row(${casts}, h.xid::pg_catalog.xid8)) from rows from (${arrays}) as h (${names})`;
 }
+
+/** Rows on some of the pages: `$1` is their percentage. */
+export const countSample = (t: FillTarget): string =>
+  `select pg_catalog.count(*)::pg_catalog.text as rows from ${relation(t, 'ctid')} as r tablesample system ($1::pg_catalog.float4)`;
 
 /** The last key now: where history ends. */
 export const lastKey = (t: FillTarget): string =>

@@ -2,7 +2,7 @@ import type { UnfillableReason } from '@highwater/kernel';
 import type { Client } from '../session/database.js';
 import type { FillTarget } from '../target.js';
 import { keyColumns } from './key-text.js';
-import { fillRows, fillRowsSupposed, rowsLeft, type RowNaming } from './statements.js';
+import { fillRows, rowsLeft, type RowNaming } from './statements.js';
 
 /** Locked rows, named for the statements of one transaction. */
 export type LockedRows =
@@ -25,23 +25,13 @@ export interface Written {
 /** A trigger let the write pass and put NULL back. Only rows named by key can be found again after that. */
 export class WriteTakenBack extends Error {}
 
-/** Supposed to have a value each, and one has none (or a trigger put NULL back): nothing of this transaction may be committed. */
-export class ValueMissing extends Error {}
-
 /**
  * Writes locked rows in one statement and says why the rest was left. A row whose rule has a value only now (its parent came between the
  * two statements) is written by a second try; one that is still NULL then was suppressed by a trigger.
- *
- * @param suppose that every row has a value; `ValueMissing` is thrown when one has none. Rows named by ctid only.
  */
-export async function writeRows(
-  client: Client,
-  target: FillTarget,
-  rows: LockedRows,
-  suppose = false,
-): Promise<Written> {
+export async function writeRows(client: Client, target: FillTarget, rows: LockedRows): Promise<Written> {
   if (rows.count === 0) return { filled: 0, unfilled: [] };
-  const filled = await write(client, target, rows, suppose);
+  const filled = await write(client, target, rows);
   if (filled === rows.count) return { filled, unfilled: [] };
   let left = await readLeft(client, target, rows);
   if (left.some((row) => row.reason === null)) {
@@ -59,13 +49,12 @@ export async function writeRows(
   };
 }
 
-async function write(client: Client, target: FillTarget, rows: LockedRows, suppose = false): Promise<number> {
+async function write(client: Client, target: FillTarget, rows: LockedRows): Promise<number> {
   const { rows: answer } = await client.query<{ written: number; still: number }>(
-    suppose && rows.naming === 'ctid' ? fillRowsSupposed(target) : fillRows(target, rows.naming),
+    fillRows(target, rows.naming),
     values(target, rows),
   );
   const { written, still } = answer[0] ?? { written: 0, still: 0 };
-  if (still > 0 && suppose) throw new ValueMissing();
   if (still > 0 && rows.naming === 'ctid') throw new WriteTakenBack();
   return written - still;
 }

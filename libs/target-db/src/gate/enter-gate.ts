@@ -17,6 +17,19 @@ export const gateClass = (short: string): number => Number.parseInt(short, 16) |
 export function gateStatements(target: Pick<FillTarget, 'short' | 'migrationId'>, gate: GateName): [string, string] {
   return [
     `select pg_catalog.pg_advisory_xact_lock_shared(${gateClass(target.short)}, ${gateObject[gate]})`,
-    `select ${gate}_open as open from highwater.gate where migration_id = ${pg.escapeLiteral(target.migrationId)}`,
+    gateIsOpen(target, gate),
   ];
 }
+
+/*
+ * The same for a transaction on one snapshot (REPEATABLE READ): the session takes the lock before BEGIN and gives it back after COMMIT, and the gate's row
+ * is read on the transaction's snapshot, which is younger than the lock.
+ */
+export const enterGateBeforeSnapshot = (target: Pick<FillTarget, 'short'>, gate: GateName): string =>
+  `select pg_catalog.pg_advisory_lock_shared(${gateClass(target.short)}, ${gateObject[gate]})`;
+
+export const leaveGate = (target: Pick<FillTarget, 'short'>, gate: GateName): string =>
+  `select pg_catalog.pg_advisory_unlock_shared(${gateClass(target.short)}, ${gateObject[gate]})`;
+
+export const gateIsOpen = (target: Pick<FillTarget, 'migrationId'>, gate: GateName): string =>
+  `select ${gate}_open as open from highwater.gate where migration_id = ${pg.escapeLiteral(target.migrationId)}`;

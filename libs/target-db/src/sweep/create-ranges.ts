@@ -1,24 +1,30 @@
-import { rangeCount, splitRanges, type SweepRange } from '@highwater/sweep';
+import { rangeCount, splitBlocks, splitRanges, type SweepRange } from '@highwater/sweep';
 import { leaves, withMembers } from '../catalog/members.js';
 import type { Access } from '../session/database.js';
 import type { FillTarget } from '../target.js';
 import { keyLiteral } from '../fill/key-text.js';
-import { lastKey, sampleKeys } from '../fill/statements.js';
+import { countSample, lastKey, sampleKeys } from '../fill/statements.js';
+import { readSweepFacts } from './row-naming.js';
 
 /** Pages read to find split points and to estimate the rows. */
 const samplePages = 1_000;
 const samplesWanted = 1_000;
+/** Smaller tables are swept by their key: rounds over a few pages would be too close together. */
+const blocksMin = 128;
 
 /** A new sweep of one target: pass 0 of an epoch. */
 export interface SweepSettings {
   readonly epoch: number;
   readonly workers: number;
   readonly chunkRowsMax: number;
+  /** Left out: blocks where the table has pages of its own and enough of them, else keys. */
+  readonly walk?: 'keys' | 'blocks';
 }
 
 /**
- * Reads where history ends **now** (call it only after the slot was returned), splits it at sampled keys and stores the ranges. An empty
- * table gets none. Asked again, it answers what is stored.
+ * Reads where history ends **now** (call it only after the slot was returned), splits it and stores the ranges. An empty table gets none.
+ * Asked again, it answers what is stored. By blocks history ends with the last block; a row that the application moves behind it is the tail
+ * pass's.
  *
  * @returns ranges and estimated rows of the table.
  */
@@ -29,35 +35,71 @@ export async function createRanges(
 ): Promise<{ ranges: number; rowsEstimated: number }> {
   const stored = await storedRanges(fill, target, settings.epoch);
   if (stored.ranges > 0) return stored;
-  const key = (row: Record<string, unknown>): string[] => target.derivation.key.map((_, i) => String(row[`k${i}`]));
-  const [last] = await fill.query('reading where history ends', lastKey(target));
-  if (!last) return { ranges: 0, rowsEstimated: 0 };
-  const upper = key(last);
-  const percent = await samplePercent(fill, target);
-  const sampled = await fill.query('sampling keys', sampleKeys(target), [percent, samplesWanted, ...upper]);
-  const rowsEstimated = Math.max(1, Math.round((Number(sampled[0]?.['rows'] ?? 1) * 100) / percent));
-  const count = rangeCount({ rowsEstimated, workers: settings.workers, chunkRowsMax: settings.chunkRowsMax });
-  const ranges = splitRanges({ samples: sampled.map(key), upper, count, rowsEstimated });
-  await store(fill, target, settings.epoch, ranges);
+  const pages = await readPages(fill, target);
+  const percent = pages <= samplePages ? 100 : Math.max(0.01, (samplePages * 100) / pages);
+  const walk = settings.walk ?? (pages >= blocksMin && (await hasBlocks(fill, target)) ? 'blocks' : 'keys');
+  const make = walk === 'blocks' ? blockRanges(pages) : keyRanges;
+  await store(fill, target, settings.epoch, walk, await make(fill, target, settings, percent));
   return storedRanges(fill, target, settings.epoch);
 }
 
-async function samplePercent(fill: Access, target: FillTarget): Promise<number> {
+type MakeRanges = (
+  fill: Access,
+  target: FillTarget,
+  settings: SweepSettings,
+  percent: number,
+) => Promise<readonly SweepRange[]>;
+
+const keyRanges: MakeRanges = async (fill, target, settings, percent) => {
+  const key = (row: Record<string, unknown>): string[] => target.derivation.key.map((_, i) => String(row[`k${i}`]));
+  const [last] = await fill.query('reading where history ends', lastKey(target));
+  if (!last) return [];
+  const upper = key(last);
+  const sampled = await fill.query('sampling keys', sampleKeys(target), [percent, samplesWanted, ...upper]);
+  const rowsEstimated = estimate(sampled[0]?.['rows'] ?? 1, percent);
+  return splitRanges({
+    samples: sampled.map(key),
+    upper,
+    count: rangeCount({ ...settings, rowsEstimated }),
+    rowsEstimated,
+  });
+};
+
+const blockRanges =
+  (pages: number): MakeRanges =>
+  async (fill, target, settings, percent) => {
+    if (pages === 0) return [];
+    const [sampled] = await fill.query('sampling rows', countSample(target), [percent]);
+    const rowsEstimated = estimate(sampled?.['rows'], percent);
+    return splitBlocks({ blocks: pages, count: rangeCount({ ...settings, rowsEstimated }), rowsEstimated });
+  };
+
+const estimate = (rows: unknown, percent: number): number => Math.max(1, Math.round((Number(rows) * 100) / percent));
+
+const hasBlocks = async (fill: Access, target: FillTarget): Promise<boolean> =>
+  (await readSweepFacts(fill, target)).naming === 'ctid';
+
+async function readPages(fill: Access, target: FillTarget): Promise<number> {
   const [row] = await fill.query<{ pages: string }>(
     'reading the size of a table',
     `${withMembers('array[$1::oid]')}
      select coalesce(sum(pg_relation_size(leaf.relid)), 0) / current_setting('block_size')::int8 as pages from ${leaves} as leaf`,
     [target.derivation.table.relid],
   );
-  const pages = Number(row?.pages ?? 0);
-  return pages <= samplePages ? 100 : Math.max(0.01, (samplePages * 100) / pages);
+  return Number(row?.pages ?? 0);
 }
 
-async function store(fill: Access, target: FillTarget, epoch: number, ranges: readonly SweepRange[]): Promise<void> {
+async function store(
+  fill: Access,
+  target: FillTarget,
+  epoch: number,
+  walk: 'keys' | 'blocks',
+  ranges: readonly SweepRange[],
+): Promise<void> {
   await fill.query(
     'storing the ranges of the sweep',
-    `insert into highwater.sweep_range (migration_id, target_no, epoch, pass, range_no, lower_exclusive, upper_inclusive, cursor, rows_estimated)
-     select $1, $2, $3, 0, n.range_no, n.lower::text[], n.upper::text[], n.lower::text[], n.rows
+    `insert into highwater.sweep_range (migration_id, target_no, epoch, pass, range_no, lower_exclusive, upper_inclusive, cursor, rows_estimated, walk)
+     select $1, $2, $3, 0, n.range_no, n.lower::text[], n.upper::text[], case $8 when 'keys' then n.lower::text[] end, n.rows, $8
        from rows from (unnest($4::int4[]), unnest($5::text[]), unnest($6::text[]), unnest($7::int8[])) as n (range_no, lower, upper, rows)
      on conflict do nothing`,
     [
@@ -68,6 +110,7 @@ async function store(fill: Access, target: FillTarget, epoch: number, ranges: re
       ranges.map((range) => range.lowerExclusive && keyLiteral(range.lowerExclusive)),
       ranges.map((range) => range.upperInclusive && keyLiteral(range.upperInclusive)),
       ranges.map((range) => String(range.rowsEstimated)),
+      walk,
     ],
   );
 }

@@ -1,14 +1,16 @@
-import { must } from '@highwater/kernel';
+import { nextBlocks, type BlockChunk, type FillShape } from '@highwater/sweep';
 import type { Access, Client } from '../session/database.js';
-import { bisect } from '../fill/bisect.js';
-import { keyLiteral } from '../fill/key-text.js';
 import { isTransient, rowRefusal } from '../fill/row-error.js';
-import { chunkBound, lockChunk, type RangeShape, type RowNaming } from '../fill/statements.js';
-import { openFill, orRollBack, type FillBudget } from '../fill/transaction.js';
-import { listUnfillable } from '../fill/unfillable.js';
-import { lockedRows, ValueMissing, writeRows, WriteTakenBack, type UnfilledRow } from '../fill/write-rows.js';
+import { keyLiteral } from '../fill/key-text.js';
+import { chunkBound, type RangeShape, type RowNaming } from '../fill/statements.js';
+import { orRollBack, type FillBudget } from '../fill/transaction.js';
+import { TimeHeldSpent } from '../fill/time-held.js';
+import { WriteTakenBack } from '../fill/write-rows.js';
 import type { FillTarget } from '../target.js';
-import { lockRange, moveCursor, type RangeLease } from './lease.js';
+import type { RangeLease } from './lease.js';
+import { lockFirst } from './lock-first.js';
+import { oneSnapshot, Vain } from './one-snapshot-chunk.js';
+import type { ChunkPlace } from './place.js';
 
 export interface ChunkRequest {
   readonly rows: number;
@@ -16,8 +18,12 @@ export interface ChunkRequest {
   readonly naming: RowNaming;
   /** Count NULL rows only: a tail pass whose partial index is there. */
   readonly sparse: boolean;
-  /** Suppose that the rule has a value for every row: cheaper, and done again when one has none. Set while chunks show none without. */
-  readonly supposeValues?: boolean;
+  /** Which shape of the transaction is tried first; `lockFirst` when left out, and whenever the other is in vain. */
+  readonly shape?: FillShape;
+  /** A rule that is not given as joins is written on one snapshot only when no bridge of ours would see the NULLs supposed not to be. */
+  readonly bridged?: boolean;
+  /** Workers of this process: with several, rounds over the same blocks keep further apart. */
+  readonly workers?: number;
   /** Test and trace hook: rows are written, the transaction is still open. */
   readonly onChunkWritten?: () => Promise<void>;
 }
@@ -25,7 +31,7 @@ export interface ChunkRequest {
 export type ChunkOutcome =
   | {
       readonly kind: 'written';
-      /** Rows of the key range, NULL or not (NULL only when sparse); an upper bound for the last chunk of a range. */
+      /** Rows of the range, NULL or not (NULL only when sparse); an upper bound for the last chunk of a range, about so many of a range of blocks. */
       readonly scanned: number;
       readonly filled: number;
       readonly unfillable: number;
@@ -33,6 +39,8 @@ export type ChunkOutcome =
       readonly done: boolean;
       /** From the first row lock to COMMIT. */
       readonly heldMs: number;
+      /** One snapshot was tried and failed; the chunk was done lock first. */
+      readonly inVain: boolean;
     }
   /** A lock or statement timeout: nothing was written, take fewer rows. */
   | { readonly kind: 'slow' }
@@ -43,8 +51,15 @@ export type ChunkOutcome =
 const carefulBelowRows = 16;
 
 /**
- * One chunk: gate, range row with the fencing token, rows locked in key order, written, cursor moved, all one commit. Rows that the server refuses
- * are singled out and listed; the cursor moves past them and past rows held by others, which the tail pass owns.
+ * One chunk: gate, range row with the fencing token, rows written, cursor moved, all one commit. Rows that the server refuses are singled out and
+ * listed; the cursor moves past them and past rows held by others, which the tail pass owns.
+ *
+ *   one snapshot ──passed──▶ done
+ *        │ a row changed meanwhile or is held, or the server refuses one
+ *        ▼
+ *   lock first ──passed──▶ done          too slow ──▶ `slow`: fewer rows, or, when they are few already:
+ *        │ the server refuses a row        ▼
+ *        └──────────────▶ row by row ──the time held is spent──▶ one single row
  */
 export async function fillChunk(
   fill: Access,
@@ -52,85 +67,84 @@ export async function fillChunk(
   lease: RangeLease,
   request: ChunkRequest,
 ): Promise<ChunkOutcome> {
-  const attempt = (careful: boolean, suppose = false): Promise<ChunkOutcome> =>
+  const of = (rows: 'all' | 'one by one' | 'one'): Promise<ChunkOutcome> =>
     fill.session('filling a chunk', (client) =>
-      orRollBack(client, () => chunkOnce(client, target, lease, request, careful, suppose)),
+      orRollBack(client, () => lockFirst(client, target, lease, request, rows)),
     );
+  let inVain = false;
+  if (request.shape === 'oneSnapshot') {
+    const outcome = await fill.session('filling a chunk', (client) => oneSnapshot(client, target, lease, request));
+    if (!(outcome instanceof Vain)) return outcome;
+    if (outcome.slow && !isSmall(lease, request)) return { kind: 'slow' };
+    inVain = true;
+  }
+  const marked = (outcome: ChunkOutcome): ChunkOutcome =>
+    outcome.kind === 'written' ? { ...outcome, inVain } : outcome;
   try {
-    if (request.supposeValues !== true || request.naming !== 'ctid') return await attempt(false);
-    return await attempt(false, true).catch((error: unknown) => {
-      if (error instanceof ValueMissing) return attempt(false);
-      throw error;
-    });
+    return marked(await of('all'));
   } catch (error) {
     const refused = rowRefusal(error) !== undefined || error instanceof WriteTakenBack;
-    if (!refused && !isTransient(error)) throw error;
-    if (!refused && request.rows > carefulBelowRows) return { kind: 'slow' };
+    const slow = isTransient(error) || error instanceof TimeHeldSpent;
+    if (!refused && !slow) throw error;
+    if (!refused && !isSmall(lease, request)) return { kind: 'slow' };
   }
   try {
-    return await attempt(true);
+    return marked(await of('one by one'));
   } catch (error) {
-    if (isTransient(error)) return { kind: 'slow' };
+    if (!isTransient(error) && !(error instanceof TimeHeldSpent)) throw error;
+  }
+  try {
+    return marked(await of('one'));
+  } catch (error) {
+    if (isTransient(error) || error instanceof TimeHeldSpent) return { kind: 'slow' };
     throw error;
   }
 }
 
-interface RangeRow {
-  readonly cursor: string[] | null;
-  readonly upper: string[] | null;
+/** Fewer rows would not make it smaller. */
+const isSmall = (lease: RangeLease, request: ChunkRequest): boolean =>
+  request.rows <= (lease.blocks ? Math.max(carefulBelowRows, lease.blocks.rowsPerBlock) : carefulBelowRows);
+
+/** The range's row, as locked for this chunk. */
+export interface RangeRow {
+  readonly cursor: readonly string[] | null;
+  readonly upper: readonly string[] | null;
 }
 
-async function chunkOnce(
+/** The chunk at the cursor. */
+export interface Chunk {
+  readonly place: ChunkPlace;
+  /** Rows between its bounds. */
+  readonly rows: number;
+  /** Text of the cursor behind it; null: the range ends with it. */
+  readonly next: string | null;
+  /** Text of a cursor inside it, behind this key. */
+  readonly cursorAt: (key: readonly string[]) => string;
+  /** Of a range of blocks: whatever is left there is taken now; earlier rounds leave rows to later ones. */
+  readonly last: boolean;
+}
+
+/** @param range as its row says now. */
+export async function chunkAt(
   client: Client,
   target: FillTarget,
   lease: RangeLease,
+  range: RangeRow,
   request: ChunkRequest,
-  careful: boolean,
-  suppose: boolean,
-): Promise<ChunkOutcome> {
-  const opened = await openFill(client, target, 'sweep', request.budget, [lockRange(lease)]);
-  if (!opened) return { kind: 'gateClosed' };
-  const range = opened[0]?.rows[0] as RangeRow | undefined;
-  if (!range) {
-    await client.query('rollback');
-    return { kind: 'leaseLost' };
-  }
+): Promise<Chunk> {
+  if (lease.blocks) return chunkOfBlocks(nextBlocks(lease.blocks, range.cursor, request.rows, request.workers ?? 1));
   const bound = await readBound(client, target, range, request);
-  const upper = bound ?? range.upper;
-  const shape: RangeShape = { after: range.cursor !== null, upTo: upper !== null };
-  const naming = careful ? 'key' : request.naming;
-  const lockedAt = performance.now();
-  const locked = await client.query(lockChunk(target, shape, naming), [...(range.cursor ?? []), ...(upper ?? [])]);
-  const rows = lockedRows(target, naming, locked.rows[0] as Record<string, unknown> | undefined);
-
-  let cursor = bound;
-  let done = bound === undefined;
-  let written: { filled: number; unfilled: readonly UnfilledRow[] };
-  let contended = 0;
-  if (careful && rows.naming === 'key') {
-    const within = (): boolean => performance.now() - lockedAt < request.budget.rowBudgetMs / 2;
-    const result = await bisect(client, target, rows.keys, within);
-    written = result;
-    contended = result.contended.length;
-    if (result.decided < rows.count) {
-      // out of time: what is decided is kept, the next chunk goes on behind it
-      cursor = [...must(rows.keys[result.decided - 1], 'bisect decides at least one row')];
-      done = false;
-    }
-  } else {
-    written = await writeRows(client, target, rows, suppose);
-  }
-  await listUnfillable(client, target, written.unfilled);
-  await request.onChunkWritten?.();
-  const scanned = done
-    ? Math.min(request.rows, Math.max(rows.count, 0))
-    : bound && cursor === bound
-      ? request.rows
-      : rows.count;
-  const counts = { scanned, filled: written.filled, unfillable: written.unfilled.length, contended };
-  await client.query(`${moveCursor(lease, { cursor: done ? null : keyLiteral(cursor ?? []), ...counts })}; commit`);
-  return { kind: 'written', ...counts, done, heldMs: performance.now() - lockedAt };
+  const place = { walk: 'keys', after: range.cursor, upTo: bound ?? range.upper } as const;
+  return { place, rows: request.rows, next: bound ? keyLiteral(bound) : null, cursorAt: keyLiteral, last: true };
 }
+
+const chunkOfBlocks = (chunk: BlockChunk): Chunk => ({
+  place: { walk: 'blocks', from: chunk.from, to: chunk.to, window: chunk.window, afterKey: chunk.afterKey },
+  rows: chunk.rows,
+  next: chunk.next ? keyLiteral(chunk.next) : null,
+  cursorAt: (key) => keyLiteral([...chunk.here, ...key]),
+  last: chunk.window === undefined,
+});
 
 async function readBound(
   client: Client,

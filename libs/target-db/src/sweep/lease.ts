@@ -1,4 +1,5 @@
 import type { FencingToken } from '@highwater/kernel';
+import type { BlockRange } from '@highwater/sweep';
 import type { Access } from '../session/database.js';
 import { literal } from '../fill/transaction.js';
 
@@ -15,6 +16,8 @@ export interface RangeLease {
   readonly token: FencingToken;
   /** Of the whole table, from the ranges of pass 0. */
   readonly tableRowsEstimated: number;
+  /** A range of blocks; left out: of keys. */
+  readonly blocks?: BlockRange;
 }
 
 interface LeaseRow extends Record<string, unknown> {
@@ -23,6 +26,10 @@ interface LeaseRow extends Record<string, unknown> {
   range_no: number;
   token: string;
   table_rows: string;
+  walk: 'keys' | 'blocks';
+  lower: string[] | null;
+  upper: string[] | null;
+  rows: string;
 }
 
 /** Takes one open range of the epoch that nobody holds; undefined when there is none. */
@@ -44,7 +51,8 @@ export async function leaseRange(
             started_at = coalesce(s.started_at, clock_timestamp())
        from free
       where s.migration_id = $1 and s.epoch = $2 and (s.target_no, s.pass, s.range_no) = (free.target_no, free.pass, free.range_no)
-      returning s.target_no, s.pass, s.range_no, s.lease_token::text as token,
+      returning s.target_no, s.pass, s.range_no, s.lease_token::text as token, s.walk,
+                s.lower_exclusive as lower, s.upper_inclusive as upper, s.rows_estimated::text as rows,
                 (select coalesce(sum(t.rows_estimated), 0)::text from highwater.sweep_range as t
                   where t.migration_id = $1 and t.epoch = $2 and t.target_no = s.target_no and t.pass = 0) as table_rows`,
     [of.migrationId, of.epoch, of.owner, of.targetNos],
@@ -58,7 +66,13 @@ export async function leaseRange(
     rangeNo: row.range_no,
     token: row.token as FencingToken,
     tableRowsEstimated: Number(row.table_rows),
+    ...(row.walk === 'blocks' ? { blocks: blockRange(row) } : {}),
   };
+}
+
+function blockRange({ lower, upper, rows }: LeaseRow): BlockRange {
+  const [from, to] = [Number(lower?.[0] ?? 0), Number(upper?.[0] ?? 0)];
+  return { from, to, rowsPerBlock: Number(rows) / Math.max(1, to - from) };
 }
 
 /** Keeps a lease through a pause. False: it went to another worker. */
