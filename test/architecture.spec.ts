@@ -127,6 +127,16 @@ describe('architecture', () => {
     const references = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8')) as {
       references: { path: string }[];
     };
-    expect(references.references.map((reference) => reference.path).sort()).toEqual(places);
+    expect(references.references.map((reference) => reference.path).sort()).toEqual([...places, 'examples'].sort());
+  });
+
+  it('an example knows its own team alone: of ours it imports nothing but what examples build upon', () => {
+    const allowed = new Set(['@highwater/local-stack/example', 'pg']);
+    const foreign = sources(join(root, 'examples')).flatMap((file) =>
+      importsOf(file)
+        .filter((name) => !name.startsWith('./') && !name.startsWith('node:') && !allowed.has(name))
+        .map((name) => `${relative(root, file)} imports ${name}`),
+    );
+    expect(foreign).toEqual([]);
   });
 });

@@ -57,7 +57,8 @@ export async function oracle(url: string): Promise<OracleVerdict> {
   }
 }
 
-async function leftovers(client: pg.Client): Promise<Leftovers> {
+/** As a superuser, in the database that was migrated. */
+export async function leftovers(client: pg.Client): Promise<Leftovers> {
   const names = async (text: string) =>
     (await client.query<{ name: string }>(text)).rows.map(({ name }) => name).sort();
   const outside = `nspname not in ('highwater', 'pg_catalog', 'pg_toast')`;

@@ -33,7 +33,7 @@ export async function seedDatabase(superuserUrl: string, options: SeedOptions): 
   await client.connect();
   try {
     await client.query('set synchronous_commit = off');
-    await roles(client, options);
+    await createAccounts(client, options);
     await client.query(`set role ${pg.escapeIdentifier(options.ownerRole)}`);
     await client.query(tables);
     await client.query(
@@ -87,7 +87,11 @@ select ${id('r', 'n')}, case when kind >= 2 then ${id('a', 'activity')} end,
   from generate_series(1, $2::int) n,
        lateral (select (${draw('n', 9)} * 10)::int % 10 as kind, (1 + floor(${draw('n', 10)} * $2::int))::int as activity) pick`;
 
-async function roles(client: pg.Client, options: SeedOptions): Promise<void> {
+/** The tables' owner, who cannot log in, and the application, who can; as a superuser. */
+export async function createAccounts(
+  client: pg.Client,
+  options: Pick<SeedOptions, 'ownerRole' | 'applicationRole' | 'applicationPassword'>,
+): Promise<void> {
   const owner = pg.escapeIdentifier(options.ownerRole);
   const application = pg.escapeIdentifier(options.applicationRole);
   const { rows } = await client.query<{ rolname: string }>('select rolname from pg_catalog.pg_roles');

@@ -31,10 +31,11 @@ export const emptyTally = (): Tally => ({
 
 const SAMPLES_MAX = 10;
 
-export function countError(tally: Tally, operation: string, error: unknown): void {
+export function countError(tally: Pick<Tally, 'errors' | 'errorSamples'>, operation: string, error: unknown): void {
   const { code = 'unknown', message = String(error) } = error as { code?: string; message?: string };
   tally.errors[code] = (tally.errors[code] ?? 0) + 1;
   if (tally.errorSamples.length < SAMPLES_MAX) tally.errorSamples.push({ operation, code, message });
 }
 
-export const errorsOf = (tally: Tally): number => Object.values(tally.errors).reduce((sum, count) => sum + count, 0);
+export const errorsOf = (tally: Pick<Tally, 'errors'>): number =>
+  Object.values(tally.errors).reduce((sum, count) => sum + count, 0);

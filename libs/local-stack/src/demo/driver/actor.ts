@@ -15,6 +15,8 @@ const ownEnvironment = (): Record<string, string> => ({
 export interface ActorOptions<Line> {
   /** Below dist/demo. */
   readonly script: string;
+  /** For errors; else the script's folder. */
+  readonly name?: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly errorFile: string;
@@ -29,7 +31,7 @@ export class Actor<Line extends { readonly kind: string }> {
   readonly #name: string;
 
   constructor(private readonly options: ActorOptions<Line>) {
-    this.#name = options.script.split('/')[0] ?? basename(options.script);
+    this.#name = options.name ?? options.script.split('/')[0] ?? basename(options.script);
     const main = fileURLToPath(new URL(`../${options.script}`, import.meta.url));
     this.#process = spawn(process.execPath, [main, ...options.args, '--stop-on-stdin-end'], {
       env: { ...ownEnvironment(), ...options.env },
@@ -64,6 +66,11 @@ export class Actor<Line extends { readonly kind: string }> {
       },
       { timeoutMs, everyMs: 20, signal: this.options.signal, describe: () => JSON.stringify(this.lines.at(-1)) },
     );
+  }
+
+  /** One line on its standard input. */
+  tell(line: string): void {
+    this.#process.stdin?.write(`${line}\n`);
   }
 
   kill(signal: NodeJS.Signals): void {

@@ -60,6 +60,18 @@ export class Problem extends Error {
   }
 }
 
+export interface Verification {
+  readonly last: { readonly checked: number; readonly mismatches: number } | null;
+  readonly mismatches: readonly { readonly table: string; readonly key: readonly string[] }[];
+}
+
+export interface UnfillableRow {
+  readonly table: string;
+  readonly reason: string;
+  readonly constraint: string | null;
+}
+
+export const UNFILLABLE_PAGE = 1_000;
 const ANSWER_MS_MAX = 30_000;
 
 /** Highwater's HTTP API, as a client has it: nothing else is known of the product here. */
@@ -81,10 +93,16 @@ export class Api {
   operation = (id: string): Promise<Operation> => this.#ask('GET', `/operations/${id}`);
   status = (migration: string): Promise<MigrationStatus> => this.#ask('GET', `/migrations/${migration}`);
   readiness = (migration: string): Promise<Readiness> => this.#ask('GET', `/cutover/readiness?migration=${migration}`);
+  unfillable = (migration: string, offset: number): Promise<{ rows: readonly UnfillableRow[] }> =>
+    this.#ask('GET', `/migrations/${migration}/unfillable?limit=${UNFILLABLE_PAGE}&offset=${offset}`);
+  verification = (migration: string): Promise<Verification> =>
+    this.#ask('GET', `/migrations/${migration}/verification`);
+  setLimits = (migration: string, limits: Readonly<Record<string, number | string>>): Promise<Operation> =>
+    this.#ask('PATCH', `/migrations/${migration}/limits`, { body: JSON.stringify(limits) });
   asyncApi = (): Promise<AsyncApi> => this.#ask('GET', '/asyncapi.json');
 
   async #ask<T>(
-    method: 'GET' | 'POST',
+    method: 'GET' | 'POST' | 'PATCH',
     path: string,
     {
       body,
@@ -97,7 +115,7 @@ export class Api {
       signal: AbortSignal.any([this.signal, AbortSignal.timeout(ANSWER_MS_MAX)]),
       headers: {
         'Highwater-Actor': 'demo',
-        ...(method === 'POST' ? { 'Content-Type': type, 'Idempotency-Key': randomUUID() } : {}),
+        ...(method !== 'GET' ? { 'Content-Type': type, 'Idempotency-Key': randomUUID() } : {}),
         ...headers,
       },
       ...(body === undefined ? {} : { body }),

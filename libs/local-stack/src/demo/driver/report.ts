@@ -32,8 +32,8 @@ export interface Line {
   readonly wrong: boolean;
 }
 
-const line = (text: string, wrong = false): Line => ({ text, wrong });
-const list = (items: readonly string[]): string => (items.length > 0 ? items.join(', ') : 'none');
+export const line = (text: string, wrong = false): Line => ({ text, wrong });
+export const list = (items: readonly string[]): string => (items.length > 0 ? items.join(', ') : 'none');
 
 /** As the filler judges them. */
 const verdictOrder = ['parked', 'filled', 'already', 'gone', 'unfillable', 'contended', 'deadLetter'];
@@ -43,19 +43,24 @@ export function report(facts: ReportFacts): Line[] {
   return [
     ...filled(facts),
     ...speed(facts),
-    ...growth(facts),
-    ...ddl(facts),
+    ...growthLines(facts.sizes),
+    ...ddlLines(facts.status),
     ...application(facts),
-    ...events(facts),
+    ...eventLines(facts.published),
     ...verdicts(facts),
   ];
 }
 
+/** Rows by who filled them. */
+export const sourcesOf = (status: MigrationStatus) => ({
+  sum: (source: 'sweep' | 'live' | 'tailPass'): number =>
+    status.tables.reduce((total, table) => total + table.filled[source], 0),
+  bridged: (outcome: string): number =>
+    status.bridge.filter((use) => use.outcome === outcome).reduce((total, use) => total + Number(use.statements), 0),
+});
+
 function filled({ status, now }: ReportFacts): Line[] {
-  const sum = (source: 'sweep' | 'live' | 'tailPass'): number =>
-    status.tables.reduce((total, table) => total + table.filled[source], 0);
-  const bridged = (outcome: string): number =>
-    status.bridge.filter((use) => use.outcome === outcome).reduce((total, use) => total + Number(use.statements), 0);
+  const { sum, bridged } = sourcesOf(status);
   // a new organization is an Organization, a Workspace, and then rows that carry the column
   const own = now ? now.tally.inserted + now.tally.copied - 2 * now.tally.organizations : 0;
   const sources: [string, number][] = [
@@ -108,7 +113,7 @@ const mebibytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(1)} 
 const percent = (before: number, after: number): string =>
   before > 0 ? `${(((after - before) / before) * 100).toFixed(0)} %` : 'n/a';
 
-function growth({ sizes }: ReportFacts): Line[] {
+export function growthLines(sizes: ReportFacts['sizes']): Line[] {
   return sizes.after.map(({ table, heapBytes, totalBytes }) => {
     const was = sizes.before.find((before) => before.table === table);
     const [heap, total] = [was?.heapBytes ?? 0, was?.totalBytes ?? 0];
@@ -119,11 +124,11 @@ function growth({ sizes }: ReportFacts): Line[] {
   });
 }
 
-function ddl({ status }: ReportFacts): Line[] {
+export function ddlLines(status: MigrationStatus): Line[] {
   const table = (name: string | null): string => name?.replace(/^public\./, '') ?? '-';
   return status.ddlSteps.map((step) =>
     line(
-      `DDL ${table(step.table).padEnd(10)}${step.step.padEnd(16)}${step.lockMode.padEnd(24)}` +
+      `DDL ${table(step.table).padEnd(12)}${step.step.padEnd(16)}${step.lockMode.padEnd(24)}` +
         `held ${step.heldMs.toFixed(1)} ms, waited ${step.lockWaitMs.toFixed(1)} ms, attempt ${step.attempts}`,
     ),
   );
@@ -156,7 +161,7 @@ function application({ control, old, now }: ReportFacts): Line[] {
   ];
 }
 
-function events({ published }: ReportFacts): Line[] {
+export function eventLines(published: ReportFacts['published']): Line[] {
   const { events: count, duplicates, problems } = published;
   const said = problems.length > 0 ? `: ${problems.slice(0, 5).join('; ')}` : '';
   return [

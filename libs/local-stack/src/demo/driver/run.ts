@@ -1,30 +1,25 @@
-import { performance } from 'node:perf_hooks';
 import type { ApplicationLine } from '../application/main.js';
-import type { ConsumerLine } from '../consumer/main.js';
 import { Actor } from './actor.js';
 import type { Cleanup } from './cleanup.js';
-import type { Follower } from './follow.js';
+import { JobRun } from './job-run.js';
 import type { DemoOptions } from './options.js';
 import type { Say } from './output.js';
-import type { RunningService } from './service.js';
+import { migration } from './plan.js';
 import type { Stage } from './stage.js';
-import { until } from './until.js';
 
-/** What the phases of one run share: settings, and the processes there are so far. */
-export class Run {
-  application: Actor<ApplicationLine> | undefined;
-  consumer: Actor<ConsumerLine> | undefined;
-  service: RunningService | undefined;
-  follower: Follower | undefined;
-  readonly started = performance.now();
+/** The demo's run: the job with its own application. */
+export class Run extends JobRun {
+  declare application: Actor<ApplicationLine> | undefined;
 
   constructor(
     readonly options: DemoOptions,
-    readonly stage: Stage,
-    readonly say: Say,
-    readonly signal: AbortSignal,
-    readonly cleanup: Cleanup,
-  ) {}
+    stage: Stage,
+    say: Say,
+    signal: AbortSignal,
+    cleanup: Cleanup,
+  ) {
+    super(migration, stage, say, signal, cleanup);
+  }
 
   /** How long the application runs without us, so that waits can be compared; a small demo has a short one. */
   get controlMs(): number {
@@ -50,38 +45,6 @@ export class Run {
     this.cleanup.add(`the ${version} application`, () => actor.stop());
     this.application = actor;
     return actor;
-  }
-
-  startConsumer(schemas: string): Actor<ConsumerLine> {
-    const { brokers, topicPrefix, folder } = this.stage;
-    const actor = new Actor<ConsumerLine>({
-      script: 'consumer/main.js',
-      args: ['--brokers', brokers.join(), '--schemas', schemas, '--topic', `${topicPrefix}.events`],
-      errorFile: `${folder}/consumer.log`,
-      signal: this.signal,
-      onLine: (line) => {
-        if (line.kind === 'event') this.say('event', line.text);
-        if (line.kind === 'problem') this.say('problem', line.text);
-      },
-    });
-    this.cleanup.add('the consumer', () => actor.stop());
-    this.consumer = actor;
-    return actor;
-  }
-
-  /** Waits for one moment of the migration; ends early when a process that must run does not. */
-  async until<T>(what: string, timeoutMs: number, condition: () => Promise<T | undefined> | T | undefined): Promise<T> {
-    return await until(
-      what,
-      () => {
-        const ended = this.service?.ended();
-        if (ended !== undefined) throw new Error(`the service ended with ${ended}; see ${this.service?.logFile}`);
-        if (this.application?.ended) throw new Error(`the application ended; see ${this.stage.folder}`);
-        if (this.consumer?.ended) throw new Error(`the consumer ended; see ${this.stage.folder}/consumer.log`);
-        return condition();
-      },
-      { timeoutMs, everyMs: 100, signal: this.signal, describe: () => this.follower?.describe() ?? '' },
-    );
   }
 }
 

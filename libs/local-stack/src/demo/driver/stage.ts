@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startKafka } from '../../kafka.js';
 import { startPostgres } from '../../postgres.js';
-import { dropRoles, seedDatabase } from '../seed.js';
+import { dropRoles } from '../seed.js';
 import type { Cleanup } from './cleanup.js';
-import type { DemoOptions } from './options.js';
-import { grouped, seconds } from './output.js';
+import { seconds } from './output.js';
 import type { Say } from './output.js';
 import { deleteTopics } from './topics.js';
 
@@ -23,18 +22,33 @@ export interface Stage {
   readonly rolePrefix: string;
 }
 
+/** What is set up there: a name for folder and topics, and how the empty database gets its tables and rows. */
+export interface Scenery {
+  readonly name: string;
+  readonly database: string;
+  /** Answers what was loaded, in words. */
+  seed(superuserUrl: string, accounts: StageAccounts): Promise<string>;
+}
+
+export interface StageAccounts {
+  /** Owns the tables and cannot log in. */
+  readonly ownerRole: string;
+  readonly applicationRole: string;
+  readonly applicationPassword: string;
+}
+
 /** The account of `url` replaced. */
 export const asUser = (url: string, username: string, password: string): string =>
   Object.assign(new URL(url), { username, password }).href;
 
 export async function setStage(
-  options: DemoOptions,
+  scenery: Scenery,
   say: Say,
   cleanup: Cleanup,
   keepFolder: () => boolean,
 ): Promise<Stage> {
   const tag = randomBytes(3).toString('hex');
-  const folder = join(tmpdir(), `highwater-demo-${tag}`);
+  const folder = join(tmpdir(), `highwater-${scenery.name}-${tag}`);
   mkdirSync(folder, { mode: 0o700 });
   cleanup.add('folder of logs', async () => {
     if (!keepFolder()) rmSync(folder, { recursive: true, force: true });
@@ -55,7 +69,7 @@ export async function setStage(
 
   const kafka = await startKafka();
   // on a broker that others use, topics of our own
-  const topicPrefix = kafka.owned ? 'highwater' : `highwater-demo-${tag}`;
+  const topicPrefix = kafka.owned ? 'highwater' : `highwater-${scenery.name}-${tag}`;
   cleanup.add('Kafka', async () => {
     if (!kafka.owned) await deleteTopics(kafka.brokers, topicPrefix);
     await kafka.stop();
@@ -63,16 +77,14 @@ export async function setStage(
   say('setting', kafka.how);
 
   const from = Date.now();
-  const superuserUrl = await postgres.createDatabase('highwater_demo');
+  const superuserUrl = await postgres.createDatabase(scenery.database);
   const applicationPassword = randomBytes(12).toString('hex');
-  await seedDatabase(superuserUrl, {
-    rows: options.rows,
-    seed: options.seed,
+  const loaded = await scenery.seed(superuserUrl, {
     ownerRole: names.owner,
     applicationRole: names.application,
     applicationPassword,
   });
-  say('setting', `${grouped(options.rows)} activities and as many responses loaded in ${seconds(Date.now() - from)}`);
+  say('setting', `${loaded} loaded in ${seconds(Date.now() - from)}`);
   return {
     folder,
     superuserUrl,

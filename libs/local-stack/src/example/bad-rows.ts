@@ -1,0 +1,38 @@
+import { UNFILLABLE_PAGE } from '../demo/driver/api.js';
+import type { Api } from '../demo/driver/api.js';
+import type { BadRows } from './example.js';
+
+const keyOf = ({ table, reason, constraint }: BadRows): string =>
+  [table, reason, ...(constraint === null ? [] : [constraint])].join(' ');
+
+/** Numbers of the same table, reason and constraint added up; what is zero is left out. */
+export function tally(parts: readonly BadRows[]): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const part of parts) if (part.rows > 0) sums.set(keyOf(part), (sums.get(keyOf(part)) ?? 0) + part.rows);
+  return sums;
+}
+
+/** In words, what two tallies do not agree on; empty when they are the same. */
+export function differences(expected: ReadonlyMap<string, number>, found: ReadonlyMap<string, number>): string[] {
+  const keys = [...new Set([...expected.keys(), ...found.keys()])].sort();
+  return keys
+    .filter((key) => expected.get(key) !== found.get(key))
+    .map((key) => `${key}: ${found.get(key) ?? 0} where ${expected.get(key) ?? 0} are expected`);
+}
+
+/** The product's own list, page by page. */
+export async function listedRows(api: Api, migration: string): Promise<BadRows[]> {
+  const listed: BadRows[] = [];
+  for (;;) {
+    const { rows } = await api.unfillable(migration, listed.length);
+    listed.push(
+      ...rows.map(({ table, reason, constraint }) => ({
+        table: table.replace(/^public\./, ''),
+        reason,
+        constraint,
+        rows: 1,
+      })),
+    );
+    if (rows.length < UNFILLABLE_PAGE) return listed;
+  }
+}

@@ -1,0 +1,55 @@
+import type pg from 'pg';
+import type { Random } from '../demo/application/random.js';
+
+/** Rows of one table that get no value, for one reason. */
+export interface BadRows {
+  readonly table: string;
+  /** One of the product's closed list. */
+  readonly reason: string;
+  readonly constraint: string | null;
+  readonly rows: number;
+}
+
+/** What one writer has at hand. `world` is its own: what it knows of the data, and the rows it made. */
+export interface Desk<World> {
+  readonly client: pg.Client;
+  readonly random: Random;
+  readonly world: World;
+  /** The new version sets the target column itself. */
+  readonly version: 'old' | 'new';
+  /** False until the team has stopped the old application's accidents, which it does when it has seen the list. */
+  readonly fixed: boolean;
+  /** Ends a transaction that is held open. */
+  readonly stop: AbortSignal;
+}
+
+/** Rows by what was done to them: inserted, updated, deleted, moved, rolledBack, … */
+export type Effect = Readonly<Record<string, number>>;
+export type Operation<World> = (desk: Desk<World>) => Promise<Effect>;
+
+/** What the old application does wrong once, while the migration runs and before there is a bridge. */
+export interface Accidents {
+  readonly badRows: readonly BadRows[];
+  /** Rows moved to another parent after they were filled. */
+  readonly moved: number;
+}
+
+/** The part of an example that is not SQL: numbers of its seed, and its application in both versions. */
+export interface Example<World> {
+  /** As in plan.yaml. */
+  readonly migration: string;
+  /** Bad rows that seed.sql makes for that many rows. */
+  seededBadRows(rows: number): readonly BadRows[];
+  /** Reads what a writer needs to know; each writer reads its own. */
+  lookAround(client: pg.Client, rows: number): Promise<World>;
+  /** Name, weight, operation. None of them ever fails without us, whatever the other writers do. */
+  readonly operations: readonly (readonly [string, number, Operation<World>])[];
+  /** A transaction with rows in it that stays open for seconds. */
+  readonly heldOpen: Operation<World>;
+  accidents(desk: Desk<World>): Promise<Accidents>;
+  /** What a client waits for: one insert, and one update of a row so young that a filler works on it. */
+  readonly probe: { readonly insert: Operation<World>; readonly update: Operation<World> };
+}
+
+/** Lets an example keep the type of its world, and the runner not know it. */
+export const defineExample = <World>(example: Example<World>): Example<unknown> => example as Example<unknown>;

@@ -1,0 +1,71 @@
+import { parseArgs } from 'node:util';
+import { BadUsage } from '../demo/driver/options.js';
+
+export interface ExampleOptions {
+  readonly name: string;
+  readonly rows: number;
+  readonly writers: number;
+  readonly rate: number;
+  readonly seed: number;
+  readonly keep: boolean;
+}
+
+export const usage = (names: readonly string[]): string => `npm run example <name> -- [options]
+
+One team's whole migration on a real PostgreSQL and a real Kafka, with their old application writing all the while:
+${names.map((name) => `  ${name}`).join('\n')}
+
+  --rows n      rows of the largest table (default 5000)
+  --writers n   writers of the application (default 3)
+  --rate n      rows per second of all writers together (default 100)
+  --seed n      the same number makes the same rows (default 1)
+  --keep        leave servers and service running at the end, until Ctrl-C
+  --help        this text
+
+Servers: HIGHWATER_DATABASE_URL, else PostgreSQL from npm. HIGHWATER_KAFKA_BROKERS, else Docker, else Java 17 with Maven.
+Exit codes: 0 everything in the report is right, 1 something is not (the report says which line), 64 bad usage.
+`;
+
+/** 'help' when only the text was asked for. Errors: BadUsage. */
+export function parseOptions(args: readonly string[], names: readonly string[]): ExampleOptions | 'help' {
+  const { values, positionals } = read(args);
+  if (values.help) return 'help';
+  const [name, ...more] = positionals;
+  if (name === undefined || more.length > 0 || !names.includes(name))
+    throw new BadUsage(
+      name === undefined ? 'which example?' : `there is no example "${positionals.join(' ')}"; see the list below`,
+    );
+  return {
+    name,
+    rows: whole('rows', values.rows, 1_000, 10_000_000),
+    writers: whole('writers', values.writers, 1, 50),
+    rate: whole('rate', values.rate, 1, 100_000),
+    seed: whole('seed', values.seed, 0, 1_000_000),
+    keep: values.keep,
+  };
+}
+
+function read(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        rows: { type: 'string', default: '5000' },
+        writers: { type: 'string', default: '3' },
+        rate: { type: 'string', default: '100' },
+        seed: { type: 'string', default: '1' },
+        keep: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    throw new BadUsage(error instanceof Error ? (error.message.split('. ')[0] ?? error.message) : String(error));
+  }
+}
+
+function whole(name: string, text: string, min: number, max: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw new BadUsage(`--${name} is "${text}"; expected a whole number from ${min} to ${max}`);
+}

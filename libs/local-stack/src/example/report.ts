@@ -1,0 +1,138 @@
+import type { MigrationStatus } from '../demo/driver/api.js';
+import type { SweepPace, TableSize } from '../demo/driver/measure.js';
+import { grouped } from '../demo/driver/output.js';
+import { ddlLines, eventLines, growthLines, line, list, sourcesOf } from '../demo/driver/report.js';
+import type { Line } from '../demo/driver/report.js';
+import type { ConsumerLine } from '../demo/consumer/main.js';
+import { errorsOf } from '../demo/application/tally.js';
+import type { ApplicationLine } from './application/main.js';
+import type { EndState } from './database.js';
+
+/** Everything that was seen; the report only judges and prints. */
+export interface Facts {
+  /** Where the seed is not what it says it is. */
+  readonly seed: readonly string[];
+  readonly control: ApplicationLine;
+  readonly listed: {
+    readonly rows: ReadonlyMap<string, number>;
+    /** Where the hand-written count is not what seed and application say they did. */
+    readonly told: readonly string[];
+    readonly moved: number;
+    /** Rows that the verification named; exactly those that were moved. */
+    readonly mismatches: number;
+    /** The answer to a cutover while rows were listed, and what its condition counted; undefined: it was accepted. */
+    readonly refusal: { readonly answer: string; readonly precheck: string } | undefined;
+  };
+  /** What was still NOT NULL after it had been taken back. */
+  readonly unenforced: readonly string[];
+  readonly old: ApplicationLine;
+  readonly now: ApplicationLine | undefined;
+  readonly status: MigrationStatus;
+  readonly published: Extract<ConsumerLine, { kind: 'final' }>;
+  readonly end: EndState;
+  readonly sizes: { readonly before: readonly TableSize[]; readonly after: readonly TableSize[] };
+  readonly sweep: SweepPace;
+  /** Topics that are there, and what the product says it left. */
+  readonly left: readonly string[];
+}
+
+export const report = (facts: Facts): Line[] => [
+  ...badRows(facts),
+  ...filled(facts),
+  ...growthLines(facts.sizes),
+  ...ddlLines(facts.status),
+  ...emergency(facts),
+  ...application(facts),
+  ...eventLines(facts.published),
+  ...theEnd(facts),
+];
+
+function badRows({ seed, listed }: Facts): Line[] {
+  return [
+    ...seed.map((difference) => line(`seed               ${difference}`, true)),
+    ...listed.told.map((difference) => line(`bad rows by hand   ${difference}`, true)),
+    ...[...listed.rows].map(([what, rows]) => line(`listed             ${what}: ${grouped(rows)}, as seeded and made`)),
+    line(
+      `moved after fill   ${listed.moved}, and the verification named ${listed.mismatches}`,
+      listed.moved !== listed.mismatches,
+    ),
+    line(`cutover with them  ${listed.refusal?.answer ?? 'was accepted'}`, listed.refusal === undefined),
+    line(`pre-check          ${listed.refusal?.precheck ?? ''}`, !countsPerTable(listed)),
+  ];
+}
+
+/** The message says for each table how many of its rows have no value. */
+function countsPerTable({ rows, refusal }: Facts['listed']): boolean {
+  const perTable = new Map<string, number>();
+  for (const [what, count] of rows) {
+    const table = what.split(' ')[0] ?? '';
+    perTable.set(table, (perTable.get(table) ?? 0) + count);
+  }
+  return [...perTable].every(([table, count]) => refusal?.precheck.includes(`${count} rows of public.${table} `));
+}
+
+function filled({ status, sweep }: Facts): Line[] {
+  const { sum, bridged } = sourcesOf(status);
+  const perSecond = sweep.ms > 0 ? (sweep.rows / sweep.ms) * 1_000 : 0;
+  const unresolved = bridged('failed') + bridged('left_null');
+  const open = status.tables.reduce((total, table) => total + table.unfillable, 0);
+  return [
+    line(
+      `rows filled by     sweep ${grouped(sum('sweep'))} · live fill ${grouped(sum('live'))} · tail pass ${grouped(sum('tailPass'))} · bridge ${grouped(bridged('resolved'))}`,
+      sum('sweep') === 0 || sum('live') === 0 || sum('tailPass') === 0 || bridged('resolved') === 0,
+    ),
+    line(`sweep              ${grouped(perSecond)} rows/s beside the application, paused and slowed down on purpose`),
+    line(`bridge             left without a value ${grouped(unresolved)}`, unresolved > 0),
+    line(`unfillable rows    ${grouped(open)} at the end`, open > 0),
+  ];
+}
+
+function emergency({ unenforced }: Facts): Line[] {
+  return [
+    line(
+      `emergency exit     NOT NULL taken back and enforced again beside the old application; still there meanwhile: ${list(unenforced)}`,
+      unenforced.length > 0,
+    ),
+  ];
+}
+
+function application({ control, old, now }: Facts): Line[] {
+  const waits = ({ probe: { insert, update } }: ApplicationLine): string =>
+    `insert p50 ${insert.p50} / p99 ${insert.p99} ms, update p50 ${update.p50} / p99 ${update.p99} ms, worst ${Math.max(insert.worst, update.worst)} ms`;
+  const errors = (of: ApplicationLine | undefined): Line => {
+    if (!of) return line('application        its new version printed no final line', true);
+    const { errors, errorSamples, transactions, rows } = of.tally;
+    const samples = errorSamples
+      .slice(0, 3)
+      .map(({ operation, code, message }) => ` (${operation}: ${code} ${message})`);
+    const did = Object.entries(rows).map(([what, n]) => `${what} ${grouped(n)}`);
+    return line(
+      `${of.version} application    errors ${errorsOf({ errors })}${samples.join('')} in ${grouped(transactions)} transactions; rows ${did.join(', ')}`,
+      errorsOf({ errors }) > 0 || transactions === 0,
+    );
+  };
+  return [
+    errors(old),
+    errors(now),
+    line(`waits without us   ${waits(control)}`),
+    line(`waits with us      ${waits(old)}`),
+  ];
+}
+
+function theEnd({ end, left }: Facts): Line[] {
+  const missing = end.standing.filter(({ holds }) => !holds).map(({ what }) => what);
+  const leftovers = [
+    ...left,
+    ...Object.entries<readonly string[]>({ ...end.leftovers }).flatMap(([kind, names]) =>
+      names.map((name) => `${kind}: ${name}`),
+    ),
+  ];
+  return [
+    ...end.tables.map(({ table, rows, nulls, wrong }) =>
+      line(`oracle ${table.padEnd(12)}${grouped(rows)} rows, ${nulls} NULL, ${wrong} wrong`, wrong > 0 || rows === 0),
+    ),
+    line(`end state          ${end.standing.length - missing.length} of ${end.standing.length} hold`),
+    line(`missing            ${list(missing)}`, missing.length > 0),
+    line(`left behind        ${list(leftovers)}`, leftovers.length > 0),
+  ];
+}

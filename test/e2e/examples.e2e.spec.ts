@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { brokers } from '../support/stack.js';
+
+const main = fileURLToPath(new URL('../../libs/local-stack/dist/example/main.js', import.meta.url));
+
+/** The runner as its user starts it, on the run's shared broker, so with topics of its own. */
+async function example(...args: string[]): Promise<{ code: number | null; text: string }> {
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { ...process.env, HIGHWATER_KAFKA_BROKERS: (await brokers()).join() },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const said: string[] = [];
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => said.push(text));
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, text: said.join('') };
+}
+
+/** What the report of each must say beside "all of it is right": the seeded numbers of 5,000 rows, and what the application adds. */
+const examples: readonly (readonly [string, readonly RegExp[]])[] = [
+  [
+    'data-hub-tenancy',
+    [
+      /listed +Connection UniqueConflict Connection_workspaceId_provider_key: 14, as seeded and made/,
+      /listed +Connection ParentMissing: 5, as seeded and made/,
+      /listed +MetricDaily ParentMissing: 10, as seeded and made/,
+      /listed +Insight ParentMissing: 6, as seeded and made/,
+      /listed +ChatMessage ParentMissing: 7, as seeded and made/,
+      /moved after fill +4, and the verification named 4/,
+      /pre-check .*19 rows of public\.Connection have no workspaceId/,
+    ],
+  ],
+];
+
+describe('npm run example', () => {
+  it.each(examples)(
+    '%s runs to its enforced end: bad rows listed as seeded, repaired, oracle agrees on every row, no application error',
+    { timeout: 240_000 },
+    async (name, lines) => {
+      const { code, text } = await example(name, '--rows', '5000');
+      expect(code, text).toBe(0);
+      for (const line of [
+        ...lines,
+        /cutover with them +422 HW6011/,
+        /old application +errors 0 in/,
+        /new application +errors 0 in/,
+        /migration events +\d+ read from Kafka, 0 twice, 0 problems/,
+        /missing +none/,
+        /left behind +none/,
+        /all of it is right/,
+      ])
+        expect(text).toMatch(line);
+      expect(text).not.toMatch(/WRONG|stream-broken|cleaning/);
+      expect(existsSync(/logs are in (\S+)/.exec(text)?.[1] ?? '')).toBe(false);
+    },
+  );
+
+  it('refuses an example that is not there with exit code 64, and names those that are', async () => {
+    const { code, text } = await example('no-such-team');
+    expect(code).toBe(64);
+    for (const [name] of examples) expect(text).toContain(name);
+  });
+});
