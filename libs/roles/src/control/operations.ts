@@ -3,7 +3,7 @@ import type { Migration } from '@highwater/migration';
 import { databaseError, drainGate, markOperation, openOperations, type StoredOperation } from '@highwater/target-db';
 import { issue, projectState, streamOf, type ControlContext, type Issuer } from './context.js';
 import { preflight } from './acts/preflight.js';
-import { notReady, preflightFailed } from './codes.js';
+import { notReady, preflightFailed, stopped } from './codes.js';
 import type { ProcessState } from './process-state.js';
 import { phaseError } from './refusals.js';
 
@@ -73,11 +73,13 @@ async function carryOutOne(
   context: ControlContext,
   process: ProcessState,
   operation: StoredOperation,
-): Promise<void | 'later'> {
+): Promise<'later' | undefined> {
   const { state: access } = context.database;
   const gate = { migrationId: process.id, short: process.short };
   const by = issuerOf(operation);
-  const done = (result: unknown = {}): Promise<void> => markOperation(access, operation.id, 'succeeded', { result });
+  const done = async (result: unknown = {}): Promise<undefined> => {
+    await markOperation(access, operation.id, 'succeeded', { result });
+  };
   switch (operation.verb) {
     case 'plan': {
       // carried out by whoever accepted it; only its mark may be missing
@@ -153,6 +155,14 @@ async function carryOutOne(
       if (state.phase === 'enforced') return done({ phase: state.phase });
       if (operation.status === 'accepted') await markOperation(access, operation.id, 'running');
       if (state.phase !== 'none') await projectState(context, process.id, state, version);
+      if (state.phase !== 'none' && state.phase !== 'cutting-over' && state.pause !== 'running')
+        throw new HighwaterError(
+          stopped,
+          'never',
+          `cutover of "${process.id}" was not begun: it was ${state.pause} first`,
+          { migration: process.id, pause: state.pause },
+          'resume, read /cutover/readiness again and decide again',
+        );
       // it was ready when it was accepted; what becomes ready long after was never looked at by whoever asked
       if (state.phase !== 'cutting-over' && operation.ageMs > cutoverWaitMsMax)
         throw new HighwaterError(
