@@ -56,7 +56,7 @@ export async function bisect(
       await client.query('rollback to savepoint rows; release savepoint rows');
       if (to - from > 1) {
         // when the time that all locked rows are held for is used up: one more row, and the rest is another transaction's
-        const slow = isSqlstate(error, sqlstate.queryCanceled) || !held.within;
+        const slow = isSqlstate(error, sqlstate.queryCanceled) || held.spent;
         const middle = slow ? from + 1 : from + Math.floor((to - from) / 2);
         segments.push([middle, to], [from, middle]);
         continue;

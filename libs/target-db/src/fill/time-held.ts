@@ -29,6 +29,11 @@ export class TimeHeld {
     return this.ms < this.rowBudgetMs / 2;
   }
 
+  /** The row budget is used up: what is decided now must be decided quickly. */
+  get spent(): boolean {
+    return this.ms >= statementMs(this.rowBudgetMs);
+  }
+
   /** Before each further statement: gives it what is left, and no more than one statement may have. */
   async bound(client: Client): Promise<void> {
     const left = Math.floor(heldMsMax - this.ms);

@@ -57,12 +57,14 @@ export async function lockFirst(
     await held.bound(client);
     written = await writeRows(client, target, rows);
   }
+  // a row without a value is still there in the last round; it is listed once
+  const unfilled = chunk.last ? written.unfilled : written.unfilled.filter((row) => row.sqlstate !== null);
   await held.bound(client);
-  await listUnfillable(client, target, written.unfilled);
+  await listUnfillable(client, target, unfilled);
   await request.onChunkWritten?.();
   const done = cursor === null;
   const scanned = partly ? rows.count : done && !lease.blocks ? Math.min(chunk.rows, rows.count) : chunk.rows;
-  const counts = { scanned, filled: written.filled, unfillable: written.unfilled.length, contended };
+  const counts = { scanned, filled: written.filled, unfillable: unfilled.length, contended };
   await client.query(`${moveCursor(lease, { cursor, ...counts })}; commit`);
   return { kind: 'written', ...counts, done, heldMs: held.ms, inVain: false };
 }

@@ -1,4 +1,5 @@
 import type { Access } from '../session/database.js';
+import { expectingSilence } from '../session/silence.js';
 import type { FillTarget } from '../target.js';
 
 /** Class of the advisory lock that keeps two workers from vacuuming one table. */
@@ -20,7 +21,7 @@ export async function vacuumTable(ddl: Access, target: FillTarget): Promise<bool
     if (!rows[0]?.mine) return false;
     try {
       await client.query(`set statement_timeout = '10min'`);
-      await client.query(`vacuum (skip_locked, truncate false) ${ident}`);
+      await expectingSilence(client, () => client.query(`vacuum (skip_locked, truncate false) ${ident}`));
       return true;
     } finally {
       await client.query(`set statement_timeout = '30s'; select pg_advisory_unlock(${vacuumClass}, ${relid | 0})`);
