@@ -166,6 +166,8 @@ export function derive(tables: readonly TableModel[], level: number, row: RowMod
       if (parent === undefined || found === undefined) return { reason: 'ParentMissing' };
       return derive(tables, level + 1, found, rule.then ?? parent.rule);
     }
+    default:
+      throw new Error(`families know nothing of ${rule.kind}`);
   }
 }
 
@@ -225,5 +227,7 @@ function ruleText(rule: Rule): unknown {
       return { firstOf: rule.rules.map(ruleText) };
     case 'via':
       return { via: rule.columns, ...(rule.then === undefined ? {} : { then: ruleText(rule.then) }) };
+    default:
+      throw new Error(`families know nothing of ${rule.kind}`);
   }
 }
