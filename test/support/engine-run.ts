@@ -42,6 +42,7 @@ export async function startRun(
     beside,
     roles = ['control', 'relay', 'filler', 'sweeper'],
     change = (settings) => settings,
+    allowedFunctions = [],
     log,
   }: {
     schema?: string;
@@ -52,11 +53,12 @@ export async function startRun(
     roles?: Settings['roles'];
     /** Other ways to the servers, for example through a fault proxy. */
     change?: (settings: Settings) => Settings;
+    allowedFunctions?: readonly string[];
     /** Each line of the engine's log, warnings included; without it errors go to stdout. */
     log?: (line: string) => void;
   } = {},
 ): Promise<Run> {
-  const prepared = await prepare(url, schema, plan, { install: false });
+  const prepared = await prepare(url, schema, plan, { install: false, allowedFunctions });
   await prepared.admin.query(seed);
   const settings: Settings = change({
     database: prepared.database.settings,

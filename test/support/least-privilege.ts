@@ -41,7 +41,12 @@ export async function prepare(
   url: string,
   schemaSql: string,
   planYaml: string,
-  options: { readonly grants?: boolean; readonly install?: boolean; readonly edit?: (grants: string) => string } = {},
+  options: {
+    readonly grants?: boolean;
+    readonly install?: boolean;
+    readonly edit?: (grants: string) => string;
+    readonly allowedFunctions?: readonly string[];
+  } = {},
 ): Promise<Prepared> {
   const admin = new pg.Client({ connectionString: url, application_name: 'app' });
   admin.on('error', () => undefined); // the server stops after the tests
@@ -54,7 +59,8 @@ export async function prepare(
   const asUser = (user: string): string =>
     Object.assign(new URL(url), { username: user, password: 'secret' }).toString();
   const roles = rolesWithPrefix(prefix);
-  const superuser = openDatabase({ urls: { stream: url, fill: url, state: url, ddl: url } });
+  const allowedFunctions = options.allowedFunctions ?? [];
+  const superuser = openDatabase({ urls: { stream: url, fill: url, state: url, ddl: url }, allowedFunctions });
   const plan = planOf(planYaml);
   const catalog = await readCatalogForPlan(superuser.state, plan);
   const compiled = compilePlan(plan, catalog);
@@ -71,6 +77,7 @@ export async function prepare(
       state: asUser(roles.state),
       ddl: asUser(roles.ddl),
     },
+    allowedFunctions,
   });
   if (options.grants !== false && options.install !== false) await installSchema(database);
   const short = createHash('sha256').update(plan.migration).digest('hex').slice(0, 8);

@@ -2,6 +2,7 @@ import type { Client } from '../session/database.js';
 import { isSqlstate, sqlstate } from '../session/sqlstate.js';
 import type { FillTarget } from '../target.js';
 import { isTransient, rowRefusal } from './row-error.js';
+import { ruleRefusal } from './rule-refusal.js';
 import { TimeHeldSpent, type TimeHeld } from './time-held.js';
 import { writeRows, type UnfilledRow } from './write-rows.js';
 
@@ -62,7 +63,7 @@ export async function bisect(
         continue;
       }
       const key = keys[from] ?? [];
-      if (refusal) unfilled.push({ key, ...refusal });
+      if (refusal) unfilled.push({ key, ...((await ruleRefusal(client, target, key)) ?? refusal) });
       else contended.push(key);
       decided = to;
     }

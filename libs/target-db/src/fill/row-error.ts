@@ -22,7 +22,7 @@ export const isTransient = (error: unknown): boolean =>
 
 /**
  * The refusal when one row's data or the user's own code caused the error: class 22 (data), 23 (constraint), 38 and 39 (external
- * routine), 44 (check option), P0 (raised). Undefined for everything that would hit any row alike: privileges, names, connection.
+ * routine), 44 (check option), P0 (raised), and the classes that are nobody's but the user's. Undefined for everything that would hit any row alike: privileges, names, connection.
  */
 export function rowRefusal(error: unknown): RowRefusal | undefined {
   const state = sqlstateOf(error);
@@ -32,9 +32,13 @@ export function rowRefusal(error: unknown): RowRefusal | undefined {
   if (state === sqlstate.uniqueViolation || state === sqlstate.exclusionViolation) return refused('UniqueConflict');
   if (state === sqlstate.foreignKeyViolation) return refused('ReferentMissing');
   if (state.startsWith('22') || state.startsWith('23') || state.startsWith('44')) return refused('CheckViolation');
-  if (state.startsWith('P0') || state.startsWith('38') || state.startsWith('39')) return refused('TriggerRaised');
+  if (state.startsWith('P0') || state.startsWith('38') || state.startsWith('39') || usersOwn.test(state))
+    return refused('TriggerRaised');
   return undefined;
 }
+
+/** Classes that the standard leaves to implementations, without PostgreSQL's own: `raise … using errcode = 'MY001'`. */
+const usersOwn = /^(?!P0|XX|58|57|55|54|53|72)[5-9I-Z]/;
 
 function constraintOf(error: unknown): string | null {
   const name = (error as { constraint?: unknown }).constraint;
