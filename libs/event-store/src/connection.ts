@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { HighwaterError } from '@highwater/kernel';
 import { DataSource } from 'typeorm';
 import { plaintextRefused } from './codes.js';
@@ -29,6 +30,15 @@ const sessionOptions = Object.entries({
 })
   .map(([name, value]) => `-c ${name}=${value}`)
   .join(' ');
+
+/** Every statement is answered within `statement_timeout`; a server that stays silent for longer is gone, whatever TCP still hopes for. */
+const silenceMsMax = 12_000;
+
+/** Runs on every new connection of the pool, before its first statement. */
+function boundSilence(client: unknown): void {
+  const { stream } = (client as { connection: { stream: Socket } }).connection;
+  stream.setTimeout(silenceMsMax, () => stream.destroy(new Error('connection terminated: the server was silent')));
+}
 
 /** Connects nothing yet; `initialize()` does. */
 export function dataSource(settings: EventStoreSettings): DataSource {
@@ -64,6 +74,6 @@ export function dataSource(settings: EventStoreSettings): DataSource {
     entities: [],
     // an idle connection died: the next use opens another and reports what is wrong
     poolErrorHandler: () => undefined,
-    extra: { options: sessionOptions, keepAlive: true },
+    extra: { options: sessionOptions, keepAlive: true, keepAliveInitialDelayMillis: 10_000, onConnect: boundSilence },
   });
 }

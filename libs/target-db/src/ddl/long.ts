@@ -1,6 +1,7 @@
 import { HighwaterError } from '@highwater/kernel';
 import type { Client, Database } from '../session/database.js';
 import { databaseError, isConnectionLoss } from '../session/errors.js';
+import { expectingSilence } from '../session/silence.js';
 import { ddlCodes } from './codes.js';
 
 const cancelEveryMs = 250;
@@ -21,7 +22,7 @@ export async function runLong(database: Database, doing: string, sql: string, si
       );
       const cancelling = cancelOnAbort(database, client, signal);
       try {
-        await client.query(sql);
+        await expectingSilence(client, () => client.query(sql));
       } finally {
         cancelling.stop();
       }

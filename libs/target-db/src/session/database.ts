@@ -10,6 +10,7 @@ import {
   type AccessRole,
   type DatabaseSettings,
 } from './settings.js';
+import { boundSilence } from './silence.js';
 
 export type Client = pg.ClientBase;
 export type Row = Record<string, unknown>;
@@ -101,7 +102,10 @@ export function openDatabase(settings: DatabaseSettings): Database {
         max: settings.poolMax?.[role] ?? poolMaxDefault[role],
         idleTimeoutMillis: 30_000,
         connectionTimeoutMillis: 10_000,
-        onConnect: (client: Client) => prepareSession(client),
+        onConnect: (client: Client) => {
+          boundSilence(client);
+          return prepareSession(client);
+        },
       }).on('error', () => undefined), // an idle connection died; the next use makes a new one and reports what is wrong
       `${config.user || 'default user'}@${config.host}:${config.port}/${config.database}`,
       settings.allowedFunctions,
@@ -143,6 +147,7 @@ export function connectionConfig(settings: DatabaseSettings, role: AccessRole): 
     database: decodeURIComponent(url.pathname.slice(1)),
     application_name: `highwater/${settings.instance ?? defaultInstance()}/${role}`.slice(0, 63),
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     ssl:
       tls === 'disable'
         ? false
