@@ -109,6 +109,11 @@ export class HintConsumer {
     this.consumer?.resume([{ topic: this.options.topic, partitions: [...partitions] }]);
   }
 
+  /** Forgets everything and begins again at the committed offsets, with a new membership. */
+  startOver(why: string): void {
+    this.restart(why);
+  }
+
   private async open(): Promise<void> {
     const { kafka: settings, topic, group, log, sessionTimeoutMs = 10_000 } = this.options;
     const kafka = kafkaClient(settings, log);

@@ -40,7 +40,7 @@ export * from './gate/enter-gate.js';
 export * from './gate/set-gate.js';
 export * from './fill/codes.js';
 export * from './fill/fill-batch.js';
-export * from './fill/flush-commits.js';
+export * from './fill/commit-witness.js';
 export * from './fill/held-transactions.js';
 export * from './fill/row-error.js';
 export * from './fill/unfillable.js';

@@ -1,4 +1,6 @@
 import type { PartitionProgress } from '@highwater/change-stream';
+import type { CommitWitness } from '@highwater/target-db';
+import type { Arrivals } from './arrivals.js';
 import type { OffsetCommitter } from './offset-committer.js';
 import type { HintItem } from './triage.js';
 
@@ -14,7 +16,11 @@ export interface Assignment {
   readonly generation: number;
   readonly partitions: Map<number, PartitionProgress>;
   readonly committer: OffsetCommitter;
+  readonly witness: CommitWitness;
   readonly paused: Set<number>;
+  /** Waiting for their first look. */
+  readonly arrivals: Arrivals;
+  /** Looked at without a final answer. */
   pending: HintItem[];
   /** Found unusable, not yet stored in the dead-letter topic; unsettled until they are. */
   dead: Dead[];

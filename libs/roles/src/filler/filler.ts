@@ -8,8 +8,9 @@ import {
   type KafkaSettings,
 } from '@highwater/messaging';
 import { backoffMs } from '@highwater/sweep';
-import { databaseError, heldSomewhere, visibleNow, type FillTarget } from '@highwater/target-db';
+import { CommitWitness, databaseError, heldSomewhere, visibleNow, type FillTarget } from '@highwater/target-db';
 import type { WorkerLog } from '../sweeper/worker-log.js';
+import { Arrivals } from './arrivals.js';
 import type { Assignment } from './assignment.js';
 import { GateClosed, lookAt, type LookContext } from './look.js';
 import { OffsetCommitter } from './offset-committer.js';
@@ -44,6 +45,13 @@ export interface FillerStatus {
 
 /** Hints per fill transaction: bounds how long it holds its rows. */
 const batchRowsMax = 500;
+/**
+ * A fill that is not full begins no sooner than this after the one before. One transaction costs the database about as much as ten
+ * rows of it: a fill for every hint took the application's CPU at 500 inserts a second; see docs/decisions/0005-live-path.md.
+ */
+const fillPaceMs = 5;
+/** Fill transactions at a time, while more hints wait than one of them takes. */
+const fillsMax = 2;
 const lookEveryMs = 5;
 
 /**
@@ -53,10 +61,11 @@ const lookEveryMs = 5;
  *                         ▲                      │              (partitions paused, hints kept)
  *                         └──────── revoked ─────┘  (hints dropped, not committed)
  *
- *   hint: received ─fillBatch─▶ final verdict ─▶ settled ─▶ offset committed
+ *   hint: arrived ─fillBatch─▶ final verdict ─▶ settled ─▶ on disk ─▶ offset committed
  *             ▲         └─ parked, contended, or the batch failed: looked at again when due ─┘
  *
- * Durable: the rows, with the tally, in one commit; then the offset. A crash between the two makes the hint come again, and its answer is `already`.
+ * Durable: the rows, with the tally, in one commit; once that is on disk, the offset. A crash between the two makes the hint come
+ * again, and its answer is `already`.
  */
 export class Filler {
   private readonly consumer: HintConsumer;
@@ -69,7 +78,10 @@ export class Filler {
   private failures = 0;
   private looking: Promise<void> | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private inFlight = 0;
+  private paceTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Fill transactions of arrived hints under way, and when the last one began (monotonic ms). */
+  private fills = 0;
+  private fillBeganAt = -Infinity;
   private idle: (() => void) | undefined;
 
   constructor(private readonly options: FillerOptions) {
@@ -105,9 +117,12 @@ export class Filler {
   async stop(): Promise<void> {
     this.running = false;
     clearTimeout(this.timer);
+    clearTimeout(this.paceTimer);
+    this.assignment?.arrivals.close();
     await this.looking;
-    if (this.inFlight > 0) await new Promise<void>((resolve) => (this.idle = resolve));
+    if (this.fills > 0) await new Promise<void>((resolve) => (this.idle = resolve));
     await this.assignment?.committer.flush();
+    this.assignment?.witness.close();
     await this.consumer.stop();
     await this.deadLetters.close();
   }
@@ -128,16 +143,25 @@ export class Filler {
 
   private assign(partitions: readonly number[], generation: number): void {
     const progress = new Map(partitions.map((partition) => [partition, new PartitionProgress(partition)]));
+    const { database, logger } = this.options;
+    const witness = new CommitWitness(database.fill, (why) => {
+      // what was filled and not flushed may be gone with a crash of the server, and no hint in memory says so
+      if (this.running && this.assignment?.witness === witness)
+        this.consumer.startOver(`the session that watched over its fills ended: ${why}`);
+    });
     this.assignment = {
       generation,
       partitions: progress,
-      committer: new OffsetCommitter(this.consumer, generation, progress, (error) =>
-        this.options.logger.debug(
-          { error: messageOf(error) },
-          'offsets not committed; they will be with the next batch',
-        ),
+      witness,
+      committer: new OffsetCommitter(
+        this.consumer,
+        generation,
+        progress,
+        () => witness.flush(),
+        (error) => logger.debug({ error: messageOf(error) }, 'offsets not committed; they will be with the next batch'),
       ),
       paused: new Set(),
+      arrivals: new Arrivals(),
       pending: [],
       dead: [],
       unfinished: false,
@@ -147,6 +171,8 @@ export class Filler {
 
   private revoke(): void {
     if (this.assignment) this.assignment.current = false;
+    this.assignment?.arrivals.close();
+    this.assignment?.witness.close();
     this.assignment = undefined;
     this.holdReason = null;
   }
@@ -156,46 +182,69 @@ export class Filler {
     const progress = assignment?.partitions.get(batch.partition);
     if (!assignment || !progress || !this.running || assignment.generation !== batch.generation)
       throw new Error('not assigned any more');
-    this.inFlight += 1;
     const items: HintItem[] = [];
-    try {
-      const { migrationId, stream } = this.options;
-      const expected = {
-        migrationId,
-        epoch: stream.epoch,
-        partition: batch.partition,
-        partitions: stream.partitions,
-        tables: this.tables,
-      };
-      const now = performance.now();
-      for (const { offset, value } of batch.records) {
-        const found = triage(value, expected);
-        if (!progress.receive(offset, found.kind === 'fence' ? found.token : undefined)) continue;
-        if (found.kind === 'deadLetter') assignment.dead.push({ progress, offset, reason: found.reason });
-        else if (found.kind === 'row')
-          items.push({
-            progress, offset, key: found.key, xid: found.xid, open: found.targets,
-            arrivedAtMs: now, dueAtMs: now, contended: 0, parked: 0, forced: false,
-          }); // prettier-ignore
-      }
-      while (items.length > 0) {
-        await this.judge(assignment, items.splice(0, batchRowsMax));
-        if (items.length > 0) await batch.heartbeat();
-      }
-      await this.afterSettling(assignment);
-    } finally {
-      // a heartbeat threw; should the partition stay ours, what was not judged is not forgotten
-      for (const item of items) deferItem(item, performance.now());
-      assignment.pending.push(...items);
-      this.lookSoon();
-      this.inFlight -= 1;
-      if (this.inFlight === 0) this.idle?.();
+    const { migrationId, stream } = this.options;
+    const expected = {
+      migrationId,
+      epoch: stream.epoch,
+      partition: batch.partition,
+      partitions: stream.partitions,
+      tables: this.tables,
+    };
+    const now = performance.now();
+    let others = false;
+    for (const { offset, value } of batch.records) {
+      const found = triage(value, expected);
+      if (!progress.receive(offset, found.kind === 'fence' ? found.token : undefined)) continue;
+      others ||= found.kind !== 'row';
+      if (found.kind === 'deadLetter') assignment.dead.push({ progress, offset, reason: found.reason });
+      else if (found.kind === 'row')
+        items.push({
+          progress, offset, key: found.key, xid: found.xid, open: found.targets,
+          arrivedAtMs: now, dueAtMs: now, contended: 0, parked: 0, forced: false,
+        }); // prettier-ignore
     }
+    assignment.arrivals.add(items);
+    this.fillSoon();
+    if (others) await this.afterSettling(assignment); // no fill may follow that would do it
+    await assignment.arrivals.room(() => batch.heartbeat());
+  }
+
+  /**
+   * Looks at what has arrived: at once after a quiet moment, otherwise every `fillPaceMs` or when a batch is full. Fetching goes on
+   * meanwhile, so that the hints of the next fill gather while this one runs.
+   */
+  private fillSoon(): void {
+    const { assignment } = this;
+    if (!this.running || !assignment || this.holdReason !== null || assignment.arrivals.length === 0) return;
+    const full = assignment.arrivals.length >= batchRowsMax;
+    if (this.fills >= (full ? fillsMax : 1)) return; // its end calls again
+    const waitMs = full ? 0 : Math.ceil(this.fillBeganAt + fillPaceMs - performance.now());
+    if (waitMs > 0) {
+      this.paceTimer ??= setTimeout(() => {
+        this.paceTimer = undefined;
+        this.fillSoon();
+      }, waitMs);
+      return;
+    }
+    this.fillBeganAt = performance.now();
+    this.fills += 1;
+    void this.fillArrived(assignment).finally(() => {
+      this.fills -= 1;
+      if (this.fills === 0) this.idle?.();
+      this.fillSoon();
+    });
+    this.fillSoon();
+  }
+
+  private async fillArrived(assignment: Assignment): Promise<void> {
+    await this.judge(assignment, assignment.arrivals.take(batchRowsMax));
+    await this.afterSettling(assignment);
   }
 
   /** One look at hints: fill each table's targets, settle what is final, keep the rest with the time of its next look. */
   private async judge(assignment: Assignment, items: readonly HintItem[]): Promise<void> {
-    const looked = await lookAt(this.options, items);
+    const looked = await lookAt(this.options, assignment.witness, items);
     if (looked.failed !== undefined) this.hold(assignment, looked.failed);
     else this.release(assignment);
     for (const [verdict, count] of Object.entries(looked.counted)) this.counts[verdict as Verdict] += count;
@@ -288,7 +337,7 @@ export class Filler {
       this.lookSoon();
     }
     if (!assignment.current) return;
-    void assignment.committer.flush();
+    assignment.committer.soon();
     this.adjustIntake(assignment);
   }
 
@@ -314,6 +363,7 @@ export class Filler {
     this.holdReason = null;
     this.options.logger.info({}, 'live fill goes on');
     this.adjustIntake(assignment);
+    this.fillSoon();
   }
 
   private adjustIntake(assignment: Assignment): void {

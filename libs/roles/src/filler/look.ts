@@ -1,5 +1,5 @@
 import type { Verdict } from '@highwater/kernel';
-import { fillBatch, type Database, type FillTarget } from '@highwater/target-db';
+import { fillBatch, type CommitWitness, type Database, type FillTarget } from '@highwater/target-db';
 import type { Dead } from './assignment.js';
 import { contendedLooksMax } from './retry-policy.js';
 import type { HintItem } from './triage.js';
@@ -40,7 +40,11 @@ export interface Looked {
 }
 
 /** One fill transaction per target for these hints. Settles what is final for all targets of its table; never throws. */
-export async function lookAt(context: LookContext, items: readonly HintItem[]): Promise<Looked> {
+export async function lookAt(
+  context: LookContext,
+  witness: CommitWitness,
+  items: readonly HintItem[],
+): Promise<Looked> {
   const kept = new Map<HintItem, Kept>();
   const dead = new Map<HintItem, Dead>();
   const counted: Partial<Record<Verdict, number>> = {};
@@ -53,7 +57,7 @@ export async function lookAt(context: LookContext, items: readonly HintItem[]): 
   };
   for (const [target, hints] of byTarget(items)) {
     try {
-      const batch = await fillTarget(context, target, hints, keep, dead);
+      const batch = await witness.during(() => fillTarget(context, target, hints, keep, dead));
       for (const [verdict, count] of Object.entries(batch))
         counted[verdict as Verdict] = (counted[verdict as Verdict] ?? 0) + count;
     } catch (error) {

@@ -31,12 +31,13 @@ export async function bury(assignment: Assignment, producer: DeadLetterProducer,
   return dead.length;
 }
 
-/** Stores the arrival of each fence that everything before it in its partition has an answer for, and settles it. */
+/** Stores the arrival of each fence that everything before it in its partition has an answer for (on disk), and settles it. */
 export async function storeFences(assignment: Assignment, { database, migrationId, stream }: Context): Promise<void> {
   const { epoch, partitions, topicId } = stream;
   for (const progress of assignment.partitions.values())
     for (let fence = progress.dueFence(); fence && assignment.current; fence = progress.dueFence()) {
       const { token, offset } = fence;
+      await assignment.witness.flush();
       const { partition } = progress;
       await recordFenceArrival(database.fill, { migrationId, token, partition, epoch, partitions, topicId });
       progress.settle(offset);

@@ -10,23 +10,28 @@ interface Waiting {
 }
 
 export interface OutboxLimits {
-  readonly lingerMs: number;
+  /** A batch that is not full leaves no sooner than this after the one before. */
+  readonly paceMs: number;
   readonly batchRecordsMax: number;
   readonly batchBytesMax: number;
   readonly requestsMax: number;
 }
 
-/** kafkajs copies a batch quadratically per partition, so not above 1,000 records; four requests hide the round trip. */
+/**
+ * kafkajs copies a batch quadratically per partition, so not above 1,000 records; four requests hide the round trip. A request costs
+ * broker and relay a millisecond of CPU whether it holds one hint or a hundred: at 500 single-row commits a second, one request each
+ * kept a core busy and made the application's inserts wait for the CPU; see docs/decisions/0005-live-path.md.
+ */
 export const outboxLimits: OutboxLimits = {
-  lingerMs: 2,
+  paceMs: 5,
   batchRecordsMax: 1_000,
   batchBytesMax: 512 * 1024,
   requestsMax: 4,
 };
 
 /**
- * Gathers hints across transactions into batches. With nothing in flight a batch leaves at the end of the current turn (latency);
- * otherwise it waits for `lingerMs` or until it is full (throughput). In memory only; whoever fills it bounds it by `bytes`.
+ * Gathers hints across transactions into batches. The first hint after a quiet moment leaves at the end of the current turn; under
+ * load a batch leaves when it is full or every `paceMs`. In memory only; whoever fills it bounds it by `bytes`.
  */
 export class HintOutbox {
   private waiting: Waiting[] = [];
@@ -35,6 +40,8 @@ export class HintOutbox {
   private inFlight = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private soon = false;
+  /** Monotonic ms of the last batch that left. */
+  private leftAt = -Infinity;
   private closed = false;
   /** Records acknowledged by Kafka. */
   sent = 0;
@@ -79,11 +86,14 @@ export class HintOutbox {
     this.schedule();
   }
 
+  private get full(): boolean {
+    return this.waitingRecords >= this.limits.batchRecordsMax || this.waitingBytes >= this.limits.batchBytesMax;
+  }
+
   private schedule(): void {
-    if (this.closed || this.waiting.length === 0) return;
-    const full = this.waitingRecords >= this.limits.batchRecordsMax || this.waitingBytes >= this.limits.batchBytesMax;
-    if ((full || this.inFlight === 0) && this.inFlight < this.limits.requestsMax) {
-      if (this.soon) return;
+    if (this.closed || this.waiting.length === 0 || this.soon || this.inFlight >= this.limits.requestsMax) return;
+    const waitMs = this.full ? 0 : Math.ceil(this.leftAt + this.limits.paceMs - performance.now());
+    if (waitMs <= 0) {
       this.soon = true;
       setImmediate(() => {
         this.soon = false;
@@ -93,15 +103,19 @@ export class HintOutbox {
       this.timer ??= setTimeout(() => {
         this.timer = undefined;
         this.pump();
-      }, this.limits.lingerMs);
+      }, waitMs);
     }
   }
 
+  /** One batch, and more while they are full; the answers call again. */
   private pump(): void {
-    while (!this.closed && this.waiting.length > 0 && this.inFlight < this.limits.requestsMax) {
+    let left = false;
+    while (!this.closed && this.waiting.length > 0 && this.inFlight < this.limits.requestsMax && (!left || this.full)) {
       if (this.waiting[0]?.fence && this.inFlight > 0) return; // the answers of what is in flight call us again
       this.dispatch(this.takeBatch());
+      left = true;
     }
+    this.schedule();
   }
 
   private takeBatch(): Waiting[] {
@@ -122,6 +136,7 @@ export class HintOutbox {
 
   private dispatch(batch: readonly Waiting[]): void {
     this.inFlight += 1;
+    this.leftAt = performance.now();
     this.send(batch.flatMap((item) => item.records))
       .then(() => {
         for (const item of batch) {
@@ -132,7 +147,7 @@ export class HintOutbox {
         this.inFlight -= 1;
         if (this.closed) return;
         this.onSettled();
-        this.pump();
+        this.schedule();
       })
       .catch((error: unknown) => {
         this.inFlight -= 1;

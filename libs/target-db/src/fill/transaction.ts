@@ -35,9 +35,10 @@ export async function openFill(
     'set local enable_seqscan = off',
     'set local enable_mergejoin = off',
     'set local jit = off',
-    // rows and cursor are one commit: a crash loses both or none, and whatever durably says that the sweep is done lies behind it in WAL.
-    // Live fill has its offset in Kafka, so its rows must be on disk first
-    ...(gate === 'sweep' ? ['set local synchronous_commit = off'] : []),
+    // no fill waits for the disk, and none makes the application's commits queue behind its flush. Sweep: rows and cursor are one commit, a
+    // crash loses both or none, and whatever durably says that the sweep is done lies behind it in WAL. Live fill has its offsets in
+    // Kafka: they are committed after a `CommitWitness` has flushed
+    'set local synchronous_commit = off',
   ];
   const text = [...begin, ...gateStatements(target, gate), ...more].join('; ');
   const results = (await client.query(text)) as unknown as pg.QueryResult[];
