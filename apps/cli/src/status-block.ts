@@ -2,7 +2,9 @@ import { formatBytes, formatDuration } from '@highwater/kernel';
 import type { MigrationStatusView, ReadinessView } from '@highwater/roles';
 import { clean, table } from './output.js';
 
-/** Status as a block: the line, then what stands behind it. */
+type Fact = readonly [name: string, value: string];
+
+/** Status as a block: the line, then a row for each part of the work, then each target. */
 export function statusBlock(status: MigrationStatusView): string {
   const rows = status.tables.map((one) => [
     `${one.table}.${one.target}`,
@@ -13,42 +15,93 @@ export function statusBlock(status: MigrationStatusView): string {
     one.nulls === null ? 'unknown' : String(one.nulls),
     one.enforced ? 'yes' : 'no',
   ]);
-  const { hints, slot } = status;
-  const facts = [
-    ['phase', `${status.phase} since ${status.phaseSince}${status.pause === 'running' ? '' : `, ${status.pause}`}`],
-    ['reason', `${status.reason.code}: ${status.reason.message} (since ${status.reason.since})`],
-    ['stream', `${status.stream}, epoch ${status.epoch}`],
-    [
-      'hints',
-      `filled ${hints.filled}, already ${hints.already}, gone ${hints.gone}, parked ${hints.parked}, dead letter ${hints.deadLetter}`,
-    ],
-    ...(slot
-      ? [
-          [
-            'slot',
-            `${formatBytes(BigInt(Math.round(slot.retainedBytes)))} of ${formatBytes(BigInt(Math.round(slot.limitBytes)))}, ${slot.active ? 'active' : 'not active'}`,
-          ],
-          ...(slot.alarm ? [['alarm', slot.alarm]] : []),
-        ]
-      : []),
-    ...status.bridge.map((use) => [
-      'bridge',
-      `${use.applicationName}: ${use.statements} statements ${use.outcome}, last ${use.lastAt}`,
-    ]),
-    ['ready', status.readyGeneration === null ? 'no' : `yes, generation ${status.readyGeneration}`],
-    [
-      'eta',
-      status.eta === null ? 'unknown' : `${formatDuration(status.eta.p50Ms)}..${formatDuration(status.eta.p90Ms)}`,
-    ],
-    ['measured', status.evaluatedAt],
-  ];
+  const facts = [...workOf(status), ...streamOf(status), ...endOf(status)];
   return [
     `${clean(`${status.id}: ${status.statusLine}`)}\n`,
-    ...facts.map(([name, value]) => `  ${(name ?? '').padEnd(9)} ${clean(value ?? '')}\n`),
+    ...facts.map(([name, value]) => `  ${name.padEnd(10)} ${clean(value)}\n`),
     '\n',
     table(['target', 'sweep', 'live', 'tail pass', 'unfillable', 'nulls', 'enforced'], rows),
   ].join('');
 }
+
+function workOf(status: MigrationStatusView): readonly Fact[] {
+  const { resumedFrom, hints, progress, eta, throttled } = status;
+  const pause = status.pause === 'running' ? '' : `, ${status.pause}`;
+  const percent = progress.percent === null ? '?' : progress.percent.toFixed(1);
+  const slowed = throttled ? `; throttled since ${throttled.since}: ${throttled.reason} ${throttled.message}` : '';
+  const left = eta === null ? 'unknown' : `${formatDuration(eta.p50Ms)}..${formatDuration(eta.p90Ms)}`;
+  return [
+    ['phase', `${status.phase} since ${status.phaseSince}${pause}`],
+    ['reason', `${status.reason.code}: ${status.reason.message} (since ${status.reason.since})`],
+    ...(resumedFrom ? [['resumed', `at ${resumedFrom.at} from ${resumedFrom.position}`] as const] : []),
+    [
+      'sweep',
+      `${percent}% of ~${progress.rowsExpected} rows, ${status.rowsPerSecond} rows/s, chunks of ${status.chunkRows ?? 'unknown'}${slowed}; ETA ${left}`,
+    ],
+    [
+      'live',
+      `filled ${hints.filled}, already ${hints.already}, gone ${hints.gone}, contended ${hints.contended}, parked ${hints.parked}`,
+    ],
+    ...status.workers.map((one): Fact => [
+      one.role,
+      `${one.state} on ${one.instance}${one.message === '' ? '' : `: ${one.message}`}`,
+    ]),
+  ];
+}
+
+function streamOf({ stream, epoch, fence, lag, slot, hints }: MigrationStatusView): readonly Fact[] {
+  if (stream === 'none') return [['stream', 'none']];
+  const behind = lag ? `; ${bytes(lag.bytes)} not acknowledged` : '';
+  const at = !fence
+    ? 'none written yet'
+    : fence.roundTripMs === null
+      ? `${fence.token} written ${fence.writtenAt}, back through ${fence.reached} of ${fence.partitions} partitions`
+      : `${fence.token} came back through ${fence.partitions} partitions in ${Math.round(fence.roundTripMs)} ms`;
+  return [
+    ['stream', `${stream}, epoch ${epoch}`],
+    ['fence', `${at}${behind}`],
+    ...(slot
+      ? [
+          [
+            'slot',
+            `${bytes(slot.retainedBytes)} of ${bytes(slot.limitBytes)}, ${slot.active ? 'active' : 'not active'}`,
+          ] as const,
+        ]
+      : []),
+    ...(slot?.alarm ? [['alarm', slot.alarm] as const] : []),
+    ['kafka', `${fence?.partitions ?? '?'} partitions, dead letters ${hints.deadLetter}`],
+  ];
+}
+
+function endOf(status: MigrationStatusView): readonly Fact[] {
+  const { cutover, limits } = status;
+  const unfillable = status.tables.reduce((sum, one) => sum + one.unfillable, 0);
+  const failure = cutover.lastFailure;
+  const parts = [
+    `starts ${cutover.start === 'auto' ? 'by itself' : 'when asked'}`,
+    `${cutover.attempts} attempts`,
+    ...(cutover.held ? [`held by ${cutover.held.actor} since ${cutover.held.at}: ${cutover.held.reason}`] : []),
+    ...(failure ? [`last failed ${failure.at} on ${failure.table ?? '-'}: ${failure.code} ${failure.message}`] : []),
+  ];
+  return [
+    ['unfillable', unfillable === 0 ? 'none' : `${unfillable} rows; highwater unfillable ${status.id}`],
+    ...status.bridge.map((use): Fact => [
+      'bridge',
+      `${use.applicationName}: ${use.statements} statements ${use.outcome}, last ${use.lastAt}`,
+    ]),
+    ['cutover', parts.join('; ')],
+    ['ready', status.readyGeneration === null ? 'no' : `yes, generation ${status.readyGeneration}`],
+    [
+      'limits',
+      Object.entries(limits)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(', '),
+    ],
+    ['measured', status.evaluatedAt],
+  ];
+}
+
+const bytes = (count: number): string => formatBytes(BigInt(Math.round(count)));
 
 export const readinessTable = (readiness: ReadinessView): string =>
   `${clean(readiness.migration)}: ${readiness.ready ? 'ready' : 'not ready'}, generation ${clean(readiness.generation)}, evaluated ${readiness.evaluatedAt}\n\n` +

@@ -54,6 +54,7 @@ class RunningEngine implements Engine {
   private publisher: EventPublisher | undefined;
   private fatal: EngineFacts['fatal'] = null;
   private started = false;
+  private stopped: Promise<void> | undefined;
   private connected = false;
   /** Why there is no connection yet. */
   private away: string | null = 'not connected yet';
@@ -124,7 +125,12 @@ class RunningEngine implements Engine {
     this.started = true;
   }
 
-  async stop(): Promise<void> {
+  /** Asked twice, it is stopped once. */
+  stop(): Promise<void> {
+    return (this.stopped ??= this.drain());
+  }
+
+  private async drain(): Promise<void> {
     this.ended.abort();
     await this.process?.stop();
     await this.workers?.stop();

@@ -10,6 +10,7 @@ import type { ProcessRole } from './engine-port.js';
 import { Filler } from './filler/filler.js';
 import { Relay } from './relay/relay.js';
 import { Sweeper } from './sweeper/sweeper.js';
+import { fillerSays, relaySays, sweeperSays, WorkerReporter, type Said } from './worker-report.js';
 
 const lookEveryMs = 300;
 
@@ -21,10 +22,13 @@ interface Worker {
   /** Everything the worker was started with; another text means another worker. */
   readonly identity: string;
   readonly stop: () => Promise<void>;
-  readonly state: () => string;
+  readonly says: () => Said;
   /** Brings the metrics of the worker up to date. */
   readonly measure?: () => void;
 }
+
+/** Of a worker's name, `role/migration`. */
+const migrationOf = (name: string): string => name.slice(name.indexOf('/') + 1);
 
 /**
  * Starts and stops relay, filler and sweeper of every live migration as its row says: what runs follows from `phase`, `epoch`, `stream`
@@ -34,6 +38,7 @@ export class Workers {
   private readonly ended = new AbortController();
   private running: Promise<void> | undefined;
   private readonly workers = new Map<string, Worker>();
+  private readonly reporter: WorkerReporter;
   reason: string | null = null;
 
   constructor(
@@ -43,7 +48,9 @@ export class Workers {
       readonly kafkaSessionMs?: number | undefined;
       readonly onFatal: (role: string, error: Error) => void;
     },
-  ) {}
+  ) {
+    this.reporter = new WorkerReporter(context.database.state, context.database.instance);
+  }
 
   start(): void {
     this.running ??= this.live();
@@ -55,13 +62,14 @@ export class Workers {
     await this.running;
     await Promise.all([...this.workers.values()].map((worker) => worker.stop()));
     this.workers.clear();
+    await this.reporter.forget().catch(() => undefined); // a database that is away misses us soon enough
   }
 
   status(): { role: string; migration: string; state: string }[] {
     return [...this.workers].map(([name, worker]) => ({
       role: worker.role,
-      migration: name.slice(name.indexOf('/') + 1),
-      state: worker.state(),
+      migration: migrationOf(name),
+      state: worker.says().state,
     }));
   }
 
@@ -73,6 +81,9 @@ export class Workers {
         const failures: string[] = [];
         for (const migration of migrations) await this.reconcile(migration, failures);
         for (const worker of this.workers.values()) worker.measure?.();
+        await this.reporter.offer(
+          [...this.workers].map(([name, { role, says }]) => ({ migrationId: migrationOf(name), role, says: says() })),
+        );
         this.reason = failures[0] ?? null;
       } catch (error) {
         this.reason = messageOf(error);
@@ -88,7 +99,9 @@ export class Workers {
     const wanted = new Map<ProcessRole, string>();
     const about = JSON.stringify({ epoch, stream, limits });
     if (streaming && this.roles.has('relay')) wanted.set('relay', JSON.stringify({ epoch, stream }));
-    if (streaming && this.roles.has('filler')) wanted.set('filler', about);
+    // the only limit that fillers know: any other must not send the consumer group into a rebalance
+    const { rowBudgetMs } = limits;
+    if (streaming && this.roles.has('filler')) wanted.set('filler', JSON.stringify({ epoch, stream, rowBudgetMs }));
     if (sweepPhases.has(phase) && this.roles.has('sweeper')) wanted.set('sweeper', about);
     // the sweeper first: it needs no Kafka, and a broker that is away must not keep it waiting
     for (const role of ['sweeper', 'relay', 'filler'] as const)
@@ -138,7 +151,7 @@ export class Workers {
         onFatal,
       });
       await sweeper.start();
-      return { role, identity, stop: () => sweeper.stop(), state: () => sweeper.status().state };
+      return { role, identity, stop: () => sweeper.stop(), says: () => sweeperSays(sweeper.status()) };
     }
     const { stream } = migration;
     if (!stream || !kafka) throw new Error('invariant broken: relay and filler need a stream and Kafka');
@@ -162,7 +175,7 @@ export class Workers {
           context.metrics.relayActive.set(labels, 0);
           await relay.stop();
         },
-        state: () => relay.status().state,
+        says: () => relaySays(relay.status()),
         measure: () => {
           const { state, lastEventAt } = relay.status();
           context.metrics.relayActive.set(labels, state === 'streaming' ? 1 : 0);
@@ -177,7 +190,7 @@ export class Workers {
       await filler.stop().catch(() => undefined); // what is open already would stay open
       throw error;
     }
-    return { role, identity, stop: () => filler.stop(), state: () => filler.status().state };
+    return { role, identity, stop: () => filler.stop(), says: () => fillerSays(filler.status()) };
   }
 
   private filler(

@@ -5,7 +5,7 @@ export interface RateSample {
 }
 
 export type Eta =
-  | { readonly kind: 'unknown'; readonly reason: 'TooEarly' | 'NoProgress' | 'NoEstimate' }
+  | { readonly kind: 'unknown'; readonly reason: 'TooEarly' | 'NoEstimate' }
   | { readonly kind: 'range'; readonly p50Ms: number; readonly p90Ms: number }
   | { readonly kind: 'due' };
 
@@ -14,7 +14,7 @@ const runningMsMin = 60_000;
 
 /**
  * When the sweep will be done, from the rates between neighbouring samples: the median for p50, the slow tenth for p90. Unknown below 1 % or
- * one minute of running time: an early guess is wrong and stays in people's heads.
+ * one minute of running time: an early guess is wrong and stays in people's heads. Known from then on, also while it is throttled.
  */
 export function estimateEta(samples: readonly RateSample[], rowsExpected: number): Eta {
   const last = samples.at(-1);
@@ -32,10 +32,11 @@ export function estimateEta(samples: readonly RateSample[], rowsExpected: number
   if (rates.length === 0 && last.runningMs > 0) rates.push(last.rowsDone / last.runningMs);
   rates.sort((a, b) => a - b);
   const [median, slow] = [quantile(rates, 0.5), quantile(rates, 0.1)];
-  if (!(median > 0)) return { kind: 'unknown', reason: 'NoProgress' };
+  // throttled for most of the window: what it did on the whole is a better guess than none
+  const usual = median > 0 ? median : last.rowsDone / last.runningMs;
   const remaining = rowsExpected - last.rowsDone;
-  const p50Ms = Math.round(remaining / median);
-  return { kind: 'range', p50Ms, p90Ms: Math.max(p50Ms, Math.round(remaining / Math.max(slow, median / 10))) };
+  const p50Ms = Math.round(remaining / usual);
+  return { kind: 'range', p50Ms, p90Ms: Math.max(p50Ms, Math.round(remaining / Math.max(slow, usual / 10))) };
 }
 
 function quantile(sorted: readonly number[], q: number): number {

@@ -2,6 +2,14 @@ import { formatBytes, formatDuration } from '@highwater/kernel';
 import type { Eta } from './progress.js';
 import { percentDone } from './progress.js';
 
+/** How far the stream is behind. The fence decides anything; these two numbers are information. */
+export interface StreamLag {
+  /** WAL that the relay has not acknowledged. */
+  readonly bytes: bigint;
+  /** What the last fence took, or how long the one under way has taken by now; null: no fence was written yet. */
+  readonly seconds: number | null;
+}
+
 /** What the status line needs to know; counts are rows. */
 export interface MigrationStatus {
   readonly phase: string;
@@ -13,8 +21,9 @@ export interface MigrationStatus {
   readonly nulls: number | null;
   readonly liveFilled: number;
   /** null: no stream. */
-  readonly lag: { readonly bytes: bigint; readonly seconds: number } | null;
-  readonly sweep: { readonly rowsPerSecond: number; readonly chunkRows: number } | null;
+  readonly lag: StreamLag | null;
+  /** `chunkRows` null: no sweeper has said. */
+  readonly sweep: { readonly rowsPerSecond: number; readonly chunkRows: number | null } | null;
   readonly slot: { readonly retainedBytes: bigint; readonly limitBytes: bigint } | null;
   readonly unfillable: number;
   /** Why it does not go faster, or at all; never empty. */
@@ -35,10 +44,10 @@ export function formatStatusLine(status: MigrationStatus): string {
   const parts = [
     `${status.phase} ${percent === undefined ? '?' : percent.toFixed(1)}% ${rows}`,
     `nulls ${status.nulls ?? 'unknown'}`,
-    `live +${status.liveFilled}${status.lag ? ` lag ${formatBytes(status.lag.bytes)}/${status.lag.seconds.toFixed(1)}s` : ''}`,
+    `live +${status.liveFilled}${status.lag ? ` lag ${formatBytes(status.lag.bytes)}/${formatSeconds(status.lag.seconds)}` : ''}`,
   ];
   if (status.sweep)
-    parts.push(`sweep ${formatRate(status.sweep.rowsPerSecond)} rows/s batch ${status.sweep.chunkRows}`);
+    parts.push(`sweep ${formatRate(status.sweep.rowsPerSecond)} rows/s batch ${status.sweep.chunkRows ?? 'unknown'}`);
   if (status.slot)
     parts.push(
       `slot ${formatBytes(status.slot.retainedBytes)} of ${formatBytes(status.slot.limitBytes)} (${slotPercent(status.slot)}%)`,
@@ -50,6 +59,8 @@ export function formatStatusLine(status: MigrationStatus): string {
   parts.push(`ETA ${formatEta(status.eta)}`);
   return parts.join('; ');
 }
+
+const formatSeconds = (seconds: number | null): string => (seconds === null ? 'unknown' : `${seconds.toFixed(1)}s`);
 
 /** `49m..1h20m`, `due`, `unknown`. */
 export function formatEta(eta: Eta): string {

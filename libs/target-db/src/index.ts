@@ -52,6 +52,7 @@ export * from './sweep/signals.js';
 export * from './sweep/vacuum.js';
 export * from './progress/fill-progress.js';
 export * from './registry/server.js';
+export * from './registry/worker-reports.js';
 export * from './cutover/expand.js';
 export * from './cutover/facts.js';
 export * from './cutover/foreign-key.js';

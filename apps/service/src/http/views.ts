@@ -50,6 +50,41 @@ export const statusView = z.looseObject({
   eta: z.object({ p50Ms: count, p90Ms: count }).nullable(),
   reason: z.object({ code: text, message: text, since: instant }),
   readyGeneration: text.nullable(),
+  lag: z.object({ bytes: count, seconds: count.nullable() }).nullable(),
+  fence: z
+    .object({
+      token: text,
+      writtenAt: instant,
+      partitions: count,
+      reached: count,
+      roundTripMs: count.nullable(),
+    })
+    .nullable(),
+  throttled: z.object({ reason: text, message: text, since: instant }).nullable(),
+  chunkRows: count.nullable(),
+  workers: z.array(
+    z.object({
+      instance: text,
+      role: text,
+      state: text,
+      reason: text,
+      message: text,
+      since: instant,
+      rowsPerSecond: count.nullable(),
+      chunkRows: count.nullable(),
+    }),
+  ),
+  cutover: z.object({
+    start: z.enum(['manual', 'auto']),
+    attempts: count,
+    held: z.object({ actor: text, at: instant, reason: text }).nullable(),
+    approvals: z.object({ given: z.array(text), required: count }),
+    lastFailure: z
+      .object({ at: instant, attempt: count, table: text.nullable(), code: text, message: text })
+      .nullable(),
+  }),
+  limits: z.record(text, count),
+  resumedFrom: z.object({ position: text, at: instant }).nullable(),
   statusLine: text,
   evaluatedAt: instant,
 });

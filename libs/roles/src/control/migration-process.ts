@@ -14,7 +14,6 @@ import {
   openOperations,
   projectSchemaFit,
   readBridgeUses,
-  readDdlSteps,
   readEvaluation,
   readFillProgress,
   saveEvaluation,
@@ -39,14 +38,14 @@ import { readFacts } from './facts.js';
 import { nextAct, type Act } from './next-act.js';
 import { notCounted, readNullCounts, type NullCounts } from './null-counts.js';
 import { observe } from './observe.js';
-import { slotStatus } from './observe-stream.js';
 import { carryOutLong } from './long-operations.js';
 import { carryOut, fail, failOpen } from './operations.js';
-import type { ReadinessView } from './port.js';
+import type { MigrationStatusView, ReadinessView } from './port.js';
 import { say, type ProcessState } from './process-state.js';
 import { resolveOrRemember, type PlanRejected } from './resolve.js';
 import { serverClock } from './server-clock.js';
-import { statusView } from './status.js';
+import { resumedAt, statusView } from './status.js';
+import { readStatusFacts } from './status-facts.js';
 
 const evaluateEveryMs = 500;
 const operationsEveryMs = 150;
@@ -68,6 +67,8 @@ const readinessAgeMsMax = 5_000;
 export class MigrationProcess {
   private readonly ended = new AbortController();
   private readonly rate = new RateWindow();
+  /** Where this process found the migration; undefined until it has looked. */
+  private resumedFrom: MigrationStatusView['resumedFrom'] | undefined;
   private loops: Promise<void>[] = [];
   private process: ProcessState | undefined;
   private readiness: Readiness | undefined;
@@ -306,6 +307,7 @@ export class MigrationProcess {
     const readiness = evaluateReadiness(readinessSubject(process.id, state), observations, this.readiness, clock());
     this.readiness = readiness;
     this.evaluatedAtMs = performance.now();
+    if (this.resumedFrom === undefined) this.resumedFrom = resumedAt(state, progress, new Date());
     const scanned = progress.reduce((sum, one) => sum + one.rowsScanned, 0);
     this.rate.observe(performance.now(), scanned, state.pause === 'running' && state.phase === 'sweeping');
     const view = statusView({
@@ -314,9 +316,10 @@ export class MigrationProcess {
       progress,
       nulls: this.nulls,
       uses,
-      ddlSteps: await readDdlSteps(access, process.id),
-      slot: slot && !('error' in slot) ? slotStatus(slot) : null,
-      fenceRoundTripMs: stream && !('error' in stream) ? (stream.fence?.roundTripMs ?? null) : null,
+      ...(await readStatusFacts(access, process.id, state.epoch)),
+      slot: slot && !('error' in slot) ? slot : null,
+      fence: stream && !('error' in stream) ? (stream.fence ?? null) : null,
+      resumedFrom: this.resumedFrom ?? null,
       rate: this.rate,
       now: new Date(),
     });

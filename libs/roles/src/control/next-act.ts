@@ -36,6 +36,7 @@ export type WaitReason =
 
 /** Seconds between fences while the migration waits to become ready: each proves the stream anew. */
 const fenceEveryMs = 2_000;
+const sweepFenceEveryMs = 5_000;
 /**
  * Pause between tail passes while rows are still NULL: rows that wait for a repair must not be read without pause. It grows from two
  * seconds to a minute, since each pass leaves a row in our tables and a repair may take weeks.
@@ -97,6 +98,8 @@ function afterBreak(onBreak: OnBreak, epoch: number): Act {
 }
 
 function whileSweeping(facts: ProcessFacts): Act {
+  // how far the stream is behind is told by its fences, and an operator looks at that while the sweep runs
+  if (facts.streamWanted && !facts.fenceOpen && facts.msSinceFence > sweepFenceEveryMs) return { kind: 'fence' };
   if (facts.openRanges > 0) return wait('Sweeping');
   if (!facts.nullIndexesReady) return { kind: 'buildNullIndexes' };
   const unlisted = facts.nulls - facts.unfillableOpen;

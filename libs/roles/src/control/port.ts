@@ -63,6 +63,41 @@ export interface DdlStepView {
   readonly at: string;
 }
 
+/** A relay, filler or sweeper of any process, as it said a second ago. */
+export interface WorkerView {
+  readonly instance: string;
+  readonly role: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly since: string;
+  readonly rowsPerSecond: number | null;
+  readonly chunkRows: number | null;
+}
+
+export interface FenceView {
+  readonly token: string;
+  readonly writtenAt: string;
+  readonly partitions: number;
+  readonly reached: number;
+  /** null: it is on its way. */
+  readonly roundTripMs: number | null;
+}
+
+export interface CutoverStatus {
+  readonly start: 'manual' | 'auto';
+  readonly attempts: number;
+  readonly held: { readonly actor: string; readonly at: string; readonly reason: string } | null;
+  readonly approvals: { readonly given: readonly string[]; readonly required: number };
+  readonly lastFailure: {
+    readonly at: string;
+    readonly attempt: number;
+    readonly table: string | null;
+    readonly code: string;
+    readonly message: string;
+  } | null;
+}
+
 export interface MigrationStatusView {
   readonly id: string;
   readonly phase: string;
@@ -80,6 +115,18 @@ export interface MigrationStatusView {
   /** Why nothing moves, or what is being done. */
   readonly reason: { readonly code: string; readonly message: string; readonly since: string };
   readonly readyGeneration: string | null;
+  /** Information only: the fence decides. Null: no stream. */
+  readonly lag: { readonly bytes: number; readonly seconds: number | null } | null;
+  readonly fence: FenceView | null;
+  /** Why the sweep goes slower than it could; null: it does not. */
+  readonly throttled: { readonly reason: string; readonly message: string; readonly since: string } | null;
+  /** Rows of the next chunk, the largest of all sweepers; null: none has said. */
+  readonly chunkRows: number | null;
+  readonly workers: readonly WorkerView[];
+  readonly cutover: CutoverStatus;
+  readonly limits: Readonly<Record<string, number>>;
+  /** Where the process that controls it now found it: resumed, not restarted. Null: it was there from the beginning. */
+  readonly resumedFrom: { readonly position: string; readonly at: string } | null;
   readonly hints: HintTally;
   readonly bridge: readonly {
     readonly applicationName: string;

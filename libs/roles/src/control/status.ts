@@ -1,8 +1,9 @@
 import { formatStatusLine, type MigrationStatus, type RateWindow, estimateEta, percentDone } from '@highwater/sweep';
-import type { LiveMigration } from '@highwater/migration';
-import type { BridgeUse, RecordedDdlStep, TargetProgress } from '@highwater/target-db';
+import type { FenceSeen, LiveMigration, SlotSeen } from '@highwater/migration';
+import type { BridgeUse, RecordedDdlStep, SeenWorker, TargetProgress } from '@highwater/target-db';
 import type { NullCounts } from './null-counts.js';
-import type { HintTally, MigrationStatusView, TableStatus } from './port.js';
+import { slotStatus } from './observe-stream.js';
+import type { CutoverStatus, HintTally, MigrationStatusView, TableStatus } from './port.js';
 import type { ProcessState } from './process-state.js';
 
 export interface StatusInput {
@@ -12,10 +13,14 @@ export interface StatusInput {
   readonly nulls: NullCounts;
   readonly uses: readonly BridgeUse[];
   readonly ddlSteps: readonly RecordedDdlStep[];
-  readonly slot: MigrationStatusView['slot'];
-  readonly fenceRoundTripMs: number | null;
+  readonly slot: SlotSeen | null;
+  readonly fence: FenceSeen | null;
+  readonly workers: readonly SeenWorker[];
+  readonly resumedFrom: MigrationStatusView['resumedFrom'];
   readonly rate: RateWindow;
   readonly now: Date;
+  /** How long the oldest fence that has not come back has been under way; null: the newest one came back, or there is none. */
+  readonly fenceWaitMs: number | null;
 }
 
 /** What GET /migrations/{id} shows, from what was measured in one round. Pure. */
@@ -37,6 +42,12 @@ export function statusView(input: StatusInput): MigrationStatusView {
   const complete = state.sweepResult !== null;
   const eta = complete ? ({ kind: 'due' } as const) : estimateEta(input.rate.samples, rowsExpected);
   const live = tables.reduce((sum, one) => sum + one.filled.live, 0);
+  const sweepers = input.workers.filter((worker) => worker.role === 'sweeper');
+  const chunkRows = sweepers.reduce<number | null>((most, one) => larger(most, one.chunkRows), null);
+  const throttled = state.pause === 'running' ? throttledOf(sweepers) : null;
+  const lag = lagOf(input);
+  const slot = input.slot && slotStatus(input.slot);
+  const reason = reasonOf(input, throttled);
   const line: MigrationStatus = {
     phase: state.phase,
     rowsDone,
@@ -44,21 +55,11 @@ export function statusView(input: StatusInput): MigrationStatusView {
     complete,
     nulls: nulls.indexed ? nulls.total : null,
     liveFilled: live,
-    lag:
-      state.stream === 'open'
-        ? { bytes: BigInt(input.slot?.retainedBytes ?? 0), seconds: (input.fenceRoundTripMs ?? 0) / 1000 }
-        : null,
-    sweep:
-      state.phase === 'sweeping'
-        ? { rowsPerSecond: input.rate.rowsPerSecond(), chunkRows: state.limits.chunkRowsMax }
-        : null,
-    slot: input.slot && { retainedBytes: BigInt(input.slot.retainedBytes), limitBytes: BigInt(input.slot.limitBytes) },
+    lag: lag && { bytes: BigInt(lag.bytes), seconds: lag.seconds },
+    sweep: state.phase === 'sweeping' ? { rowsPerSecond: input.rate.rowsPerSecond(), chunkRows } : null,
+    slot: slot && { retainedBytes: BigInt(slot.retainedBytes), limitBytes: BigInt(slot.limitBytes) },
     unfillable: tables.reduce((sum, one) => sum + one.unfillable, 0),
-    reason: {
-      code: process.doing.code,
-      message: process.doing.message,
-      sinceMs: now.getTime() - process.doing.since.getTime(),
-    },
+    reason: { ...reason, sinceMs: now.getTime() - Date.parse(reason.since) },
     state:
       state.pause !== 'running'
         ? state.pause
@@ -66,7 +67,9 @@ export function statusView(input: StatusInput): MigrationStatusView {
           ? 'done'
           : process.blocked
             ? 'blocked'
-            : 'running',
+            : throttled
+              ? 'throttled'
+              : 'running',
     eta,
   };
   return {
@@ -82,8 +85,22 @@ export function statusView(input: StatusInput): MigrationStatusView {
     progress: { percent: percentDone(rowsDone, rowsExpected, complete) ?? null, rowsDone, rowsExpected },
     rowsPerSecond: Math.round(input.rate.rowsPerSecond()),
     eta: eta.kind === 'range' ? { p50Ms: eta.p50Ms, p90Ms: eta.p90Ms } : null,
-    reason: { code: process.doing.code, message: process.doing.message, since: process.doing.since.toISOString() },
+    reason,
     readyGeneration: state.readyGeneration,
+    lag,
+    fence: input.fence && {
+      token: input.fence.token,
+      writtenAt: input.fence.writtenAt,
+      partitions: input.fence.partitions,
+      reached: input.fence.reached,
+      roundTripMs: input.fence.roundTripMs ?? null,
+    },
+    throttled,
+    chunkRows,
+    workers: input.workers,
+    cutover: cutoverOf(state),
+    limits: { ...state.limits },
+    resumedFrom: input.resumedFrom,
     hints: hintsOf(progress, live),
     bridge: input.uses.map((use) => ({
       applicationName: use.applicationName,
@@ -91,7 +108,7 @@ export function statusView(input: StatusInput): MigrationStatusView {
       statements: use.statements.toString(),
       lastAt: use.lastAt,
     })),
-    slot: input.slot,
+    slot,
     ddlSteps: input.ddlSteps.map((step) => ({
       table: step.targetNo === null ? null : (state.targets[step.targetNo]?.table ?? null),
       step: step.step,
@@ -105,6 +122,64 @@ export function statusView(input: StatusInput): MigrationStatusView {
     statusLine: formatStatusLine(line),
     evaluatedAt: now.toISOString(),
   };
+}
+
+const larger = (a: number | null, b: number | null): number | null => (a === null ? b : Math.max(a, b ?? 0));
+
+/** One sweeper that runs is enough for the sweep to go on at its pace. */
+function throttledOf(sweepers: readonly SeenWorker[]): MigrationStatusView['throttled'] {
+  const [held] = sweepers.filter((one) => one.state === 'throttled');
+  if (!held || sweepers.some((one) => one.state === 'running')) return null;
+  return { reason: held.reason, message: held.message, since: held.since };
+}
+
+/** What is being done; while the sweep is slowed down that is the news. */
+function reasonOf(
+  { process }: StatusInput,
+  throttled: MigrationStatusView['throttled'],
+): MigrationStatusView['reason'] {
+  const { code, message, since } = process.doing;
+  if (throttled && !process.blocked)
+    return { code: throttled.reason, message: throttled.message, since: throttled.since };
+  return { code, message, since: since.toISOString() };
+}
+
+/** WAL that is not acknowledged, and what the fence says about time; never what the slot retains, which an open transaction alone may cause. */
+function lagOf({ state, slot, fence, fenceWaitMs }: StatusInput): MigrationStatusView['lag'] {
+  if (state.stream !== 'open') return null;
+  const ms = fenceWaitMs ?? fence?.roundTripMs ?? null;
+  return { bytes: slot?.behindBytes ?? 0, seconds: ms === null ? null : ms / 1_000 };
+}
+
+function cutoverOf(state: LiveMigration): CutoverStatus {
+  const failure = state.cutoverFailure;
+  return {
+    start: state.cutoverStart,
+    attempts: state.cutoverAttempts,
+    held: state.held,
+    approvals: { given: state.approvals.map((one) => one.actor), required: state.approvalsRequired },
+    lastFailure: failure && {
+      at: failure.at,
+      attempt: failure.attempt,
+      table: failure.table?.table ?? null,
+      code: failure.code,
+      message: failure.message,
+    },
+  };
+}
+
+/** Where a process that takes over finds a migration; null when nothing was done yet. */
+export function resumedAt(
+  state: LiveMigration,
+  progress: readonly TargetProgress[],
+  now: Date,
+): MigrationStatusView['resumedFrom'] {
+  const done = progress.reduce((sum, one) => sum + one.rowsScanned, 0);
+  const ranges = progress.reduce((sum, one) => sum + one.doneRanges, 0);
+  const begun = !['planned', 'preflighted', 'preflight-failed'].includes(state.phase);
+  if (!begun) return null;
+  const position = done > 0 ? `${state.phase}: ${done} rows and ${ranges} ranges swept` : state.phase;
+  return { position, at: now.toISOString() };
 }
 
 function hintsOf(progress: readonly TargetProgress[], filled: number): HintTally {

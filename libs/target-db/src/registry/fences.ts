@@ -69,6 +69,23 @@ export async function readFence(
   };
 }
 
+/** How long the oldest fence of an epoch that has not come back, and was not overtaken by one that has, is under way. */
+export async function readFenceWaitMs(state: Access, migrationId: string, epoch: number): Promise<number | null> {
+  const rows = await state.query<{ waited_ms: string | null }>(
+    'reading how long fences are under way',
+    `with f as (
+       select f.written_at, count(a.partition) >= f.partitions as reached
+         from highwater.fence f left join highwater.fence_arrival a on a.token = f.token
+        where f.migration_id = $1 and f.epoch = $2 group by f.token
+     )
+     select extract(epoch from clock_timestamp() - min(written_at)) * 1000 as waited_ms from f
+      where not reached and written_at > coalesce((select max(written_at) from f where reached), '-infinity')`,
+    [migrationId, epoch],
+  );
+  const waited = rows[0]?.waited_ms ?? null;
+  return waited === null ? null : Number(waited);
+}
+
 /** Fences are asked for every few seconds; only the newest few are evidence. */
 export async function forgetOldFences(state: Access, migrationId: string, keep = 20): Promise<void> {
   await state.query(
