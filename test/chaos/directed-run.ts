@@ -1,7 +1,10 @@
+import { ConfigResourceTypes } from 'kafkajs';
+import type pg from 'pg';
 import { check, print, violated } from './checker/check.js';
 import type { Verdict } from './checker/history.js';
 import type { AuditedTable } from './record/audit.js';
 import { record, type Recording } from './record/recording.js';
+import { quietKafka } from './record/topic-readers.js';
 import { quickPlan, startRun, type Run } from '../support/engine-run.js';
 import { waitFor } from '../support/stack.js';
 
@@ -83,10 +86,71 @@ export async function directedRun(
 /** The invariants that were broken, by name. */
 export const broken = (verdicts: readonly Verdict[]): string[] => violated(verdicts).map(({ invariant }) => invariant);
 
-/** The stream runs, the bridge stands not yet: the moment at which hints matter. */
-export const streamOpen = (directed: DirectedRun): Promise<boolean> =>
-  waitFor(
-    'the stream to be open and the sweep to be over',
-    async () => (await directed.run.engine.control.get(directed.run.id)).stream === 'open',
-    { timeoutMs: 60_000 },
+/** The bridge stands: from here on the run waits for the operator, and live fill goes on. */
+export const bridged = (directed: DirectedRun): Promise<void> => directed.run.until('bridged');
+
+/** Nothing tells that something will not happen: the recorders look on for so long. */
+export const lookOn = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A client past the bridge, so that it can still insert rows without a value: as replication does, which fires no ordinary trigger. */
+export async function pastTheBridge(directed: DirectedRun, name = 'application import'): Promise<pg.Client> {
+  const client = await directed.run.client(name);
+  await client.query(`set session_replication_role = replica`);
+  return client;
+}
+
+export const withoutValue = (n: number): string =>
+  `insert into "Activity" ("groupId", title) select 'g' || (g % 9 + 1), 'without value' from generate_series(1, ${n}) g`;
+
+/** Asks the operator's verb and waits until it is acknowledged. Answers that moment. */
+export async function acknowledged({ run }: DirectedRun, verb: 'pause' | 'halt' | 'resume'): Promise<number> {
+  const { id } = await run.engine.control[verb](run.id, { actor: { name: 'test', method: 'os' } });
+  await waitFor(
+    `${verb} to be acknowledged`,
+    async () => (await run.engine.control.operation(id))?.status === 'succeeded',
+    { everyMs: 2 },
   );
+  return Date.now();
+}
+
+/** Until live fill has an answer for every hint there is. */
+export async function settled({ kafka, hintsTopic, run }: DirectedRun): Promise<void> {
+  const admin = quietKafka(kafka).admin();
+  await admin.connect();
+  let last: unknown;
+  try {
+    await waitFor(
+      'every hint to be settled',
+      async () => {
+        const ends = await admin.fetchTopicOffsets(hintsTopic);
+        const [group] = await admin.fetchOffsets({
+          groupId: `${kafka.topicPrefix}.${run.id}.filler`,
+          topics: [hintsTopic],
+        });
+        last = { ends, committed: group?.partitions };
+        return ends.every(({ partition, high }) => {
+          const offset = group?.partitions.find((one) => one.partition === partition)?.offset ?? '-1';
+          return Number(offset) >= Number(high) || Number(high) === 0;
+        });
+      },
+      { timeoutMs: 30_000, everyMs: 50, describe: () => last },
+    );
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+/** Kafka goes on answering and stores nothing in the topic while one copy is not enough; or stores again. */
+export async function storing({ kafka, hintsTopic }: DirectedRun, yes: boolean): Promise<void> {
+  const admin = quietKafka(kafka).admin();
+  await admin.connect();
+  const configEntries = [
+    { name: 'min.insync.replicas', value: yes ? '1' : '2' },
+    { name: 'message.timestamp.type', value: 'LogAppendTime' },
+  ];
+  await admin.alterConfigs({
+    validateOnly: false,
+    resources: [{ type: ConfigResourceTypes.TOPIC, name: hintsTopic, configEntries }],
+  });
+  await admin.disconnect();
+}

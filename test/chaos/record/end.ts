@@ -94,7 +94,7 @@ export async function readEnd(
              + coalesce((select sum(filled) from highwater.fill_tally where migration_id = $1), 0))::int as n`,
     ),
     expiredLeases: await one(
-      `select count(*)::int as n from highwater.sweep_range where migration_id = $1 and not done and lease_owner is not null and lease_until < clock_timestamp() - interval '10 s'`,
+      `select count(*)::int as n from highwater.sweep_range where migration_id = $1 and epoch = (select max(epoch) from highwater.sweep_range) and not done and lease_owner is not null and lease_until < clock_timestamp() - interval '10 s'`,
     ),
     phase: phase.rows[0]?.phase ?? 'none',
     replayedPhase: await replayed(admin, migration),

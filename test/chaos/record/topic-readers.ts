@@ -86,10 +86,18 @@ export async function readEpoch(
       });
     }
   });
+  const highest = new Map<number, bigint>();
+  let other = false;
   const loop: Looped = again(200, async () => {
     const at = Date.now();
-    const ends = await admin.fetchTopicOffsets(topic);
-    if (ends.every(({ partition, high }) => (next.get(partition) ?? 0n) >= BigInt(high))) upTo = at;
+    const ends = (await admin.fetchTopicOffsets(topic)).map(({ partition, high }) => ({
+      partition,
+      high: BigInt(high),
+    }));
+    // fewer than there were: another topic under the old name
+    other ||= ends.some(({ partition, high }) => high < (highest.get(partition) ?? 0n));
+    for (const { partition, high } of ends) highest.set(partition, high);
+    if (!other && ends.every(({ partition, high }) => (next.get(partition) ?? 0n) >= high)) upTo = at;
   });
   return {
     epoch,
