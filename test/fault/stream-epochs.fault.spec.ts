@@ -1,14 +1,14 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { oldApplication } from '../support/old-application.js';
-import { usePostgres, waitFor } from '../support/stack.js';
+import { majors, usePostgres, waitFor } from '../support/stack.js';
 import { startPausedStreamRun, type StreamRun } from '../support/stream-run.js';
 
 /*
  * Somebody touches our slot or our publication. One run, one life of the stream after the other; the sweep is paused, so that a row whose
  * hint is lost stays NULL until the sweep of a new epoch may look. An old application writes all the time.
  */
-describe.sequential.each([15, 18] as const)('PostgreSQL %i', (major) => {
+describe.sequential.each(majors)('PostgreSQL %i', (major) => {
   const cluster = usePostgres({ major });
   let run: StreamRun;
   let application: ReturnType<typeof oldApplication>;

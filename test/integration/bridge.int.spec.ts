@@ -9,12 +9,12 @@ import {
   type FillTarget,
 } from '@highwater/target-db';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
-import { usePostgres, waitFor } from '../support/stack.js';
+import { majors, usePostgres, waitFor } from '../support/stack.js';
 
 const assign = { mode: 'assign', reports: true } as const;
 const budget = { lockBudgetMs: 300, lockAttempts: 2, pauseMs: () => 20 };
 
-describe.each([15, 18] as const)('bridge on PostgreSQL %i', (major) => {
+describe.each(majors)('bridge on PostgreSQL %i', (major) => {
   const postgres = usePostgres({ major });
   let prepared: Prepared;
   afterEach(async () => {

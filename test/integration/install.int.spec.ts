@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { checkPrivileges, installSchema, purgeSchema, readOwners, requiredPrivileges } from '@highwater/target-db';
 import { prepare, workspacePlan, workspaceSchema, type Prepared } from '../support/least-privilege.js';
-import { usePostgres } from '../support/stack.js';
+import { majors, usePostgres } from '../support/stack.js';
 
-describe.each([15, 18] as const)('install on PostgreSQL %i', (major) => {
+describe.each(majors)('install on PostgreSQL %i', (major) => {
   const postgres = usePostgres({ major });
   let prepared: Prepared;
   afterEach(() => prepared.close());

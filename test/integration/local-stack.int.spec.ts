@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import pg from 'pg';
 import { describe, expect, inject, it } from 'vitest';
 import { startKafka, startPostgres } from '@highwater/local-stack';
-import { brokers, usePostgres, waitFor } from '../support/stack.js';
+import { brokers, majors, usePostgres, waitFor } from '../support/stack.js';
 
 const query = async (url: string, text: string) => {
   const client = new pg.Client({ connectionString: url });
@@ -26,7 +26,7 @@ const listens = (host: string, port: number) =>
     socket.once('connect', () => socket.destroy());
   });
 
-describe.each([15, 18] as const)('embedded PostgreSQL %i', (major) => {
+describe.each(majors)('embedded PostgreSQL %i', (major) => {
   const { server, freshDatabase } = usePostgres({ major });
 
   it('is what the product needs: logical WAL, bounded retention, UTF8 in C', async () => {

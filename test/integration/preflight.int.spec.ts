@@ -10,9 +10,9 @@ import {
   type PreflightCheck,
 } from '@highwater/target-db';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
-import { usePostgres } from '../support/stack.js';
+import { majors, usePostgres } from '../support/stack.js';
 
-describe.each([15, 18] as const)('preflight on PostgreSQL %i', (major) => {
+describe.each(majors)('preflight on PostgreSQL %i', (major) => {
   const postgres = usePostgres({ major });
   let prepared: Prepared;
   afterEach(() => prepared.close());

@@ -2,9 +2,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { deleteTopics, ensureTopics } from '@highwater/messaging';
 import { publicationFacts, publicationStatement, slotFacts } from '@highwater/target-db';
 import { openStream, streaming, type OpenStream } from '../support/stream.js';
-import { usePostgres, waitFor } from '../support/stack.js';
+import { majors, usePostgres, waitFor } from '../support/stack.js';
 
-describe.each([15, 18] as const)('a publication that changes, PostgreSQL %s', (major) => {
+describe.each(majors)('a publication that changes, PostgreSQL %s', (major) => {
   const { server } = usePostgres({ major });
   let open: OpenStream | undefined;
   afterEach(async () => {
@@ -83,7 +83,7 @@ describe.each([15, 18] as const)('a publication that changes, PostgreSQL %s', (m
   });
 });
 
-describe.each([15, 18] as const)('a slot that fell behind, PostgreSQL %s', (major) => {
+describe.each(majors)('a slot that fell behind, PostgreSQL %s', (major) => {
   const { server } = usePostgres({ major, settings: { max_slot_wal_keep_size: '1MB' } });
   let open: OpenStream | undefined;
   afterEach(async () => {

@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { startPostgres } from '@highwater/local-stack';
-import type { PostgresOptions, PostgresServer } from '@highwater/local-stack';
+import type { PostgresMajor, PostgresOptions, PostgresServer } from '@highwater/local-stack';
 // Brings the type of what global-setup provides.
 import type {} from '../global-setup.js';
 
 /** Tests crash the server's processes, never the machine: what fsync protects from cannot happen, and it costs most of the time. */
 const testSettings = { fsync: 'off', shared_buffers: '128MB' };
+
+const asked = process.env['HIGHWATER_TEST_POSTGRES'];
+/** The versions that version-dependent specs run on: the oldest and the newest, or the one that `npm run test:matrix` asks for. */
+export const majors: readonly PostgresMajor[] = asked === undefined ? [15, 18] : [Number(asked) as PostgresMajor];
 
 /**
  * One cluster for this spec file: started before its tests, stopped after them. `server()` is only there inside of tests and
@@ -18,7 +22,11 @@ export function usePostgres(options: PostgresOptions = {}): {
 } {
   let started: PostgresServer | undefined;
   beforeAll(async () => {
-    started = await startPostgres({ ...options, settings: { ...testSettings, ...options.settings } });
+    started = await startPostgres({
+      ...(asked === undefined ? {} : { major: majors[0] ?? 18 }),
+      ...options,
+      settings: { ...testSettings, ...options.settings },
+    });
   });
   afterAll(async () => {
     await started?.stop();

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { buildNullIndex, countNulls, guardTable, installBridge, type FillTarget } from '@highwater/target-db';
 import { quickPlan, startRun, type Run } from '../support/engine-run.js';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
-import { usePostgres, waitFor } from '../support/stack.js';
+import { majors, usePostgres, waitFor } from '../support/stack.js';
 
 /*
  * "NULL count 0" is no proof: an open transaction, or a prepared one, holds a NULL row that no count sees. Its writer has no value for
@@ -28,7 +28,7 @@ const connect = async (url: string, applicationName: string): Promise<pg.Client>
   return client;
 };
 
-describe.each([15, 18] as const)('trap 2 on PostgreSQL %i: a NULL row that no count sees', (major) => {
+describe.each(majors)('trap 2 on PostgreSQL %i: a NULL row that no count sees', (major) => {
   const postgres = usePostgres({ major });
   let prepared: Prepared;
   const clients: pg.Client[] = [];

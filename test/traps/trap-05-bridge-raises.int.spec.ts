@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { blocking, dropBridge, installBridge, runPreflight, type FillTarget } from '@highwater/target-db';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
-import { usePostgres } from '../support/stack.js';
+import { majors, usePostgres } from '../support/stack.js';
 
 /*
  * A trigger that fills a column can break the statement it means to help. Before enforcement NULL is legal, so ours never raises: it
@@ -70,7 +70,7 @@ const hazards: readonly Hazard[] = [
   },
 ];
 
-describe.each([15, 18] as const)('trap 5 on PostgreSQL %i: the bridge and the statements it serves', (major) => {
+describe.each(majors)('trap 5 on PostgreSQL %i: the bridge and the statements it serves', (major) => {
   const postgres = usePostgres({ major });
   let prepared: Prepared;
   afterEach(async () => {

@@ -3,4 +3,5 @@ export { startKafka } from './kafka.js';
 export type { KafkaBroker, KafkaOptions } from './kafka.js';
 export { startPostgres } from './postgres.js';
 export type { PostgresOptions, PostgresServer } from './postgres.js';
-export type { PostgresBinaries } from './postgres-binaries.js';
+export { fetchedFolder } from './postgres-binaries.js';
+export type { PostgresBinaries, PostgresMajor } from './postgres-binaries.js';

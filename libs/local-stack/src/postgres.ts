@@ -1,5 +1,5 @@
 import { embeddedPostgres } from './postgres-embedded.js';
-import type { PostgresBinaries } from './postgres-binaries.js';
+import type { PostgresBinaries, PostgresMajor } from './postgres-binaries.js';
 import { givenPostgres } from './postgres-given.js';
 
 export interface PostgresServer {
@@ -26,8 +26,8 @@ export interface PostgresServer {
 }
 
 export interface PostgresOptions {
-  /** The embedded major; default `HIGHWATER_PG_MAJOR`, else 18. A given server is what it is. */
-  readonly major?: 15 | 18;
+  /** The embedded major; default `HIGHWATER_PG_MAJOR` (15 or 18), else 18. A given server is what it is. */
+  readonly major?: PostgresMajor;
   /** Other binaries than those of npm: a distribution's, for figures that are published. */
   readonly binaries?: PostgresBinaries;
   /** Server settings above ours, for example `{ fsync: 'off' }`. Owned servers only. */
