@@ -55,7 +55,7 @@ const view = (change: Partial<StatusInput> = {}) =>
     process: { id: 'm', doing: { code: 'Sweeping', message: 'ranges', since: new Date(start) } } as ProcessState,
     state,
     progress: [progress],
-    nulls: { indexed: false, total: 0, byTarget: [] },
+    nulls: { indexed: false, total: 0, byTarget: [], guarded: false },
     uses: [],
     ddlSteps: [],
     slot,
