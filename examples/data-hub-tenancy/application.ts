@@ -241,6 +241,7 @@ const share = (rows: number, least: number): number => Math.max(least, rows);
 
 export default defineExample<World>({
   migration: 'data-hub-tenancy',
+  tables: ['Connection', 'MetricDaily', 'Insight', 'ChatMessage'],
 
   seededBadRows: (rows) => {
     const users = share(Math.floor(rows / 50), 40);

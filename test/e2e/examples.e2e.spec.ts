@@ -33,6 +33,14 @@ const examples: readonly (readonly [string, readonly RegExp[]])[] = [
       /pre-check .*19 rows of public\.Connection have no workspaceId/,
     ],
   ],
+  [
+    'price-history-rls',
+    [
+      /listed +price_history InputNull: 11, as seeded and made/,
+      /listed +price_history ParentMissing: 7, as seeded and made/,
+      /moved after fill +5, and the verification named 5/,
+    ],
+  ],
 ];
 
 describe('npm run example', () => {

@@ -38,6 +38,8 @@ export interface Accidents {
 export interface Example<World> {
   /** As in plan.yaml. */
   readonly migration: string;
+  /** Those of the plan, in its order. */
+  readonly tables: readonly string[];
   /** Bad rows that seed.sql makes for that many rows. */
   seededBadRows(rows: number): readonly BadRows[];
   /** Reads what a writer needs to know; each writer reads its own. */

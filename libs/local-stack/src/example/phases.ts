@@ -37,7 +37,7 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
   const seed = differences(seeded, tally(await badRowsNow(stage.superuserUrl, folder)));
   const control = await withoutUs(run);
   const api = await startHighwater(run, urls);
-  const tables = (await endState(stage.superuserUrl, folder)).tables.map(({ table }) => table);
+  const { tables } = folder.example;
   const before = await sizesOf(stage.superuserUrl, tables);
 
   const accidents = await fill(run, api);
@@ -82,7 +82,7 @@ async function fill(run: ExampleRun, api: Api): Promise<Accidents> {
   await run.until('the stream to open', CATCH_UP_MS_MAX, () => (follower.status?.stream === 'open' ? true : undefined));
   await untilPhase(run, ['sweeping'], CATCH_UP_MS_MAX);
   await follow(run, api, await api.act(migration, 'pause'));
-  run.say('phase', 'the sweep is paused; the old application connects twice, signs up half, and moves what is filled');
+  run.say('phase', 'the sweep is paused; the old application has its accidents, and the live fill meets them');
   const { application } = run;
   application?.tell('accidents');
   const line = await application?.line('accidents', 30_000);
@@ -147,12 +147,10 @@ async function refusedCutover(run: ExampleRun, api: Api): Promise<Facts['listed'
 
 /** The team repairs by its own statements; what was listed is derived again, and everything is verified again. */
 async function mend(run: ExampleRun, api: Api): Promise<void> {
-  run.say('phase', 'the team repairs its rows; they are derived again, and everything is verified again');
+  run.say('phase', 'the team repairs its rows; what was listed is derived again, and everything is verified again');
   await repair(run.stage.applicationUrl, run.folder);
   await follow(run, api, await api.act(run.migration, 'unfillable/retry'));
-  await run.until('no row to be listed any more', CATCH_UP_MS_MAX, async () =>
-    (await listedRows(api, run.migration)).length === 0 ? true : undefined,
-  );
+  await untilListed(run, api, tally(await badRowsNow(run.stage.superuserUrl, run.folder)));
   await follow(run, api, await api.act(run.migration, 'verify'), sweepMsMax(2 * run.options.rows));
 }
 

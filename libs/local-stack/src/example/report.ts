@@ -129,7 +129,7 @@ function theEnd({ end, left }: Facts): Line[] {
   ];
   return [
     ...end.tables.map(({ table, rows, nulls, wrong }) =>
-      line(`oracle ${table.padEnd(12)}${grouped(rows)} rows, ${nulls} NULL, ${wrong} wrong`, wrong > 0 || rows === 0),
+      line(`oracle ${table.padEnd(12)} ${grouped(rows)} rows, ${nulls} NULL, ${wrong} wrong`, wrong > 0 || rows === 0),
     ),
     line(`end state          ${end.standing.length - missing.length} of ${end.standing.length} hold`),
     line(`missing            ${list(missing)}`, missing.length > 0),

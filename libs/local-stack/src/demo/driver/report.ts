@@ -118,7 +118,7 @@ export function growthLines(sizes: ReportFacts['sizes']): Line[] {
     const was = sizes.before.find((before) => before.table === table);
     const [heap, total] = [was?.heapBytes ?? 0, was?.totalBytes ?? 0];
     return line(
-      `growth ${table.padEnd(12)}table ${mebibytes(heap)} → ${mebibytes(heapBytes)} (${percent(heap, heapBytes)}), ` +
+      `growth ${table.padEnd(12)} table ${mebibytes(heap)} → ${mebibytes(heapBytes)} (${percent(heap, heapBytes)}), ` +
         `with indexes, the plan's new ones too, ${mebibytes(total)} → ${mebibytes(totalBytes)}`,
     );
   });
@@ -128,7 +128,7 @@ export function ddlLines(status: MigrationStatus): Line[] {
   const table = (name: string | null): string => name?.replace(/^public\./, '') ?? '-';
   return status.ddlSteps.map((step) =>
     line(
-      `DDL ${table(step.table).padEnd(12)}${step.step.padEnd(16)}${step.lockMode.padEnd(24)}` +
+      `DDL ${table(step.table).padEnd(13)} ${step.step.padEnd(16)}${step.lockMode.padEnd(24)}` +
         `held ${step.heldMs.toFixed(1)} ms, waited ${step.lockWaitMs.toFixed(1)} ms, attempt ${step.attempts}`,
     ),
   );
@@ -178,7 +178,7 @@ function verdicts({ tables, missing, left }: ReportFacts): Line[] {
   );
   return [
     ...tables.map(({ table, rows, nulls, wrong }) =>
-      line(`oracle ${table.padEnd(12)}${grouped(rows)} rows, ${nulls} NULL, ${wrong} wrong`, nulls > 0 || wrong > 0),
+      line(`oracle ${table.padEnd(12)} ${grouped(rows)} rows, ${nulls} NULL, ${wrong} wrong`, nulls > 0 || wrong > 0),
     ),
     line(`missing            ${list(missing)}`, missing.length > 0),
     line(`left behind        ${list(leftovers)}`, leftovers.length > 0),
