@@ -31,18 +31,20 @@ describe('the status of a migration', () => {
     async () => {
       run = await startRun(await postgres.freshDatabase('lag'), streamPlan('lag'), { kafka: true });
       await run.until('bridged');
-      const idle = await run.client('report');
-      await idle.query('begin; select pg_current_xact_id()');
       const writer = await run.client('app');
-      await writer.query(
-        `create table noise (t text); insert into noise select repeat('x', 1000) from generate_series(1, 5000)`,
-      );
+      await writer.query('create table noise (t text)');
+      const idle = await run.client('report');
+      await idle.query(`begin; insert into noise values ('open')`);
+      await writer.query(`insert into noise select repeat('x', 1000) from generate_series(1, 5000)`);
       const seen = await status('a slot that keeps 4 MB, all of it acknowledged but the last moments', (now) =>
-        now.slot && now.slot.retainedBytes > 4_000_000 && now.lag?.seconds != null && now.lag.bytes < 1_000_000
+        now.slot &&
+        now.slot.retainedBytes > 4_000_000 &&
+        now.lag &&
+        now.lag.seconds !== null &&
+        now.lag.bytes < 1_000_000
           ? now
           : undefined,
       );
-      expect(seen.lag?.seconds).toBeLessThan(30);
       expect(seen.statusLine).toMatch(/lag [\d.]+ (B|KiB)\/[\d.]+s/);
       const fence = await status('a fence that came back', (now) => now.fence?.roundTripMs !== null && now.fence);
       expect(fence).toMatchObject({ partitions: 4, reached: 4 });
