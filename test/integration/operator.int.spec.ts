@@ -126,6 +126,31 @@ describe('an operator', () => {
     await expect(control.hold(run.id, by)).rejects.toMatchObject({ code: 'HW6014' });
   });
 
+  it('holds a cutover that starts by itself, also after it was taken back', { timeout: 120_000 }, async () => {
+    const plan = quickPlan('auto').replace('start: manual', 'start: auto');
+    run = await startRun(await postgres.freshDatabase('auto'), plan);
+    const { control } = run.engine;
+    expect(await settled(await control.hold(run.id, { ...by, reason: 'not today' }))).toMatchObject({
+      status: 'succeeded',
+    });
+    await run.until('bridged');
+    await waitFor('every other condition to be True', async () => {
+      const { conditions } = await control.readiness(run.id);
+      return conditions.every((one) => (one.type === 'Approved') === (one.status !== 'True'));
+    });
+    expect((await control.get(run.id)).cutover).toMatchObject({ start: 'auto', attempts: 0, held: { actor: 'rosa' } });
+    await settled(await control.release(run.id, by));
+    await run.until('enforced');
+    // what somebody takes back in an emergency must not be enforced again within seconds
+    expect(await settled(await control.unenforce(run.id, { lockBudgetMs: 5_000 }, by))).toMatchObject({
+      status: 'succeeded',
+    });
+    await becomes('Approved', 'Held');
+    expect((await control.get(run.id)).cutover).toMatchObject({ attempts: 1 });
+    expect(await types()).toEqual(expect.arrayContaining(['Unenforced', 'Held']));
+    expect(await sql(attnotnull('Group'))).toEqual([{ attnotnull: false }]);
+  });
+
   it(
     'takes NOT NULL back by bounded attempts, keeps the bridge, and cuts over again',
     { timeout: 120_000 },
