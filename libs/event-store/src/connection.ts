@@ -36,8 +36,11 @@ const silenceMsMax = 12_000;
 
 /** Runs on every new connection of the pool, before its first statement. */
 function boundSilence(client: unknown): void {
-  const { stream } = (client as { connection: { stream: Socket } }).connection;
-  stream.setTimeout(silenceMsMax, () => stream.destroy(new Error('connection terminated: the server was silent')));
+  const driver = client as { connection: { stream: Socket }; readyForQuery: boolean | null };
+  const { stream } = driver.connection;
+  stream.setTimeout(silenceMsMax, () => {
+    if (driver.readyForQuery !== true) stream.destroy(new Error('connection terminated: the server was silent'));
+  });
 }
 
 /** Connects nothing yet; `initialize()` does. */

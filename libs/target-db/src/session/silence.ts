@@ -7,25 +7,31 @@ import type { Client } from './database.js';
  */
 export const silenceMsMax = 32_000;
 
-const socketOf = (client: Client): Socket =>
-  (client as unknown as { connection: { stream: Socket } }).connection.stream;
+/** The driver's own state: false while a statement is under way. Version pinned: 8.23. */
+interface Driver {
+  readonly connection: { readonly stream: Socket };
+  readonly readyForQuery: boolean | null;
+}
+const driverOf = (client: Client): Driver => client as unknown as Driver;
 
-/** From now on a session that hears nothing for so long is over: what runs on it fails as a lost connection, its outcome unknown. */
+/** From now on a statement that hears nothing for so long is over, its outcome unknown. A session nothing is asked of may be silent. */
 export function boundSilence(client: Client, ms = silenceMsMax): void {
-  const socket = socketOf(client);
-  socket.setTimeout(ms, () =>
-    socket.destroy(new Error(`connection terminated: the server was silent for ${Math.round(ms / 1_000)} s`)),
-  );
+  const driver = driverOf(client);
+  const { stream } = driver.connection;
+  stream.setTimeout(ms, () => {
+    if (driver.readyForQuery !== true)
+      stream.destroy(new Error(`connection terminated: the server was silent for ${Math.round(ms / 1_000)} s`));
+  });
 }
 
 /** For a statement that may take hours and says nothing meanwhile; TCP's own keep-alive is all that watches it. */
 export async function expectingSilence<T>(client: Client, work: () => Promise<T>): Promise<T> {
-  const socket = socketOf(client);
-  const before = socket.timeout ?? 0;
-  socket.setTimeout(0);
+  const { stream } = driverOf(client).connection;
+  const before = stream.timeout ?? 0;
+  stream.setTimeout(0);
   try {
     return await work();
   } finally {
-    socket.setTimeout(before);
+    stream.setTimeout(before);
   }
 }
