@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { quickPlan } from '../support/engine-run.js';
-import { frozen, runToBridged, serviceRun, type ServiceRun } from '../support/service-run.js';
-import { usePostgres, waitFor } from '../support/stack.js';
+import { quickPlan } from '../../support/engine-run.js';
+import { frozen, runToBridged, serviceRun, type ServiceRun } from '../../support/service-run.js';
+import { usePostgres, waitFor } from '../../support/stack.js';
 
 const postgres = usePostgres();
 let run: ServiceRun | undefined;

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { quickPlan } from '../support/engine-run.js';
-import { catalogLines } from '../support/catalog-golden.js';
-import { sampleGuards } from '../support/guard-sampler.js';
-import { enforced, oldApplication, oracle } from '../support/old-application.js';
-import { frozen, runToBridged, serviceRun, type ServiceRun } from '../support/service-run.js';
-import { usePostgres, waitFor } from '../support/stack.js';
+import { quickPlan } from '../../support/engine-run.js';
+import { catalogLines } from '../../support/catalog-golden.js';
+import { sampleGuards } from '../../support/guard-sampler.js';
+import { enforced, oldApplication, oracle } from '../../support/old-application.js';
+import { frozen, runToBridged, serviceRun, type ServiceRun } from '../../support/service-run.js';
+import { usePostgres, waitFor } from '../../support/stack.js';
 
 const postgres = usePostgres();
 let run: ServiceRun | undefined;
