@@ -38,7 +38,8 @@ const silenceMsMax = 12_000;
 function boundSilence(client: unknown): void {
   const driver = client as { connection: { stream: Socket }; readyForQuery: boolean | null };
   const { stream } = driver.connection;
-  stream.setTimeout(silenceMsMax, () => {
+  stream.setTimeout(silenceMsMax);
+  stream.on('timeout', () => {
     if (driver.readyForQuery !== true) stream.destroy(new Error('connection terminated: the server was silent'));
   });
 }

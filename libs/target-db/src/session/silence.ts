@@ -18,7 +18,9 @@ const driverOf = (client: Client): Driver => client as unknown as Driver;
 export function boundSilence(client: Client, ms = silenceMsMax): void {
   const driver = driverOf(client);
   const { stream } = driver.connection;
-  stream.setTimeout(ms, () => {
+  stream.setTimeout(ms);
+  // `on`: the listener that setTimeout takes is heard once
+  stream.on('timeout', () => {
     if (driver.readyForQuery !== true)
       stream.destroy(new Error(`connection terminated: the server was silent for ${Math.round(ms / 1_000)} s`));
   });
