@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type CompiledDerivation, compilePlan } from '@highwater/derivation';
 import { parsePlan } from '@highwater/plan';
 import {
@@ -7,6 +7,7 @@ import {
   fingerprintDifference,
   footprintOf,
   openDatabase,
+  printGrants,
   readCatalogForPlan,
   readFingerprint,
 } from '@highwater/target-db';
@@ -170,9 +171,14 @@ describe('a rule of any kind', () => {
 });
 
 describe('a function', () => {
+  beforeEach(() =>
+    client.query(`drop table if exists thing; drop function if exists label_of(text), label_of(varchar), label(text);
+      create table thing (id int primary key, code varchar(4), w text); insert into thing values (1, 'a');
+      create function label(text) returns text immutable strict language sql as $$ select upper($1) $$;
+      create function label_of(text) returns text stable strict language sql as $$ select 'right ' || $1 $$`),
+  );
+
   it('is the one that was found when the plan was compiled, whatever overloads come later', async () => {
-    await client.query(`create table thing (id int primary key, code varchar(4), w text); insert into thing values (1, 'a');
-      create function label_of(text) returns text stable strict language sql as $$ select 'right ' || $1 $$`);
     const derivation = await compiled({ table: 'thing' }, '{ function: label_of, arguments: [code] }');
     await client.query(
       `create function label_of(varchar) returns text stable strict language sql as $$ select 'hijacked' $$`,
@@ -183,6 +189,14 @@ describe('a function', () => {
     ]);
     const named = await compiled({ table: 'thing' }, '{ function: label_of(text), arguments: [code] }');
     expect(await outcomes(named)).toEqual(['right a']);
+  });
+
+  it('is granted to the roles that run it, with the schema it is in', async () => {
+    await client.query(`revoke all on function label(text) from public`);
+    const derivation = await compiled({ table: 'thing' }, '{ function: label, arguments: [code] }');
+    const grants = await printGrants(database.ddl, { derivations: [derivation], rolePrefix: 'kinds_' });
+    for (const role of ['kinds_fill', 'kinds_ddl', 'kinds_bridge'])
+      expect(grants).toContain(`grant execute on function public.label(text) to ${role};`);
   });
 
   it('changes the fingerprint of the schema when it is replaced or gone', async () => {
