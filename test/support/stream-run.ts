@@ -22,6 +22,8 @@ export interface StreamRun extends Run {
   resume(): Promise<void>;
   /** While it works nobody but superusers gets in as the stream's role, and its connections are ended again and again. */
   withoutRelay(work: () => Promise<void>): Promise<void>;
+  /** Waits until every row has its value, by hand. */
+  settled(): Promise<void>;
   /** By hand: every row counted, and those that have no value or a wrong one. */
   count(): Promise<{ rows: number; wrong: number }>;
 }
@@ -93,6 +95,12 @@ export async function startStreamRun(
       } finally {
         await admin.query(`alter role ${role} connection limit -1`);
       }
+    },
+    settled: async () => {
+      await waitFor('every row to have its value', async () => (await self.count()).wrong === 0, {
+        timeoutMs: 40_000,
+        describe: () => self.count(),
+      });
     },
     count: async () =>
       (
