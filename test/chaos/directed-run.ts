@@ -1,4 +1,3 @@
-import { ConfigResourceTypes } from 'kafkajs';
 import type pg from 'pg';
 import { check, print, violated } from './checker/check.js';
 import type { Verdict } from './checker/history.js';
@@ -138,19 +137,4 @@ export async function settled({ kafka, hintsTopic, run }: DirectedRun): Promise<
   } finally {
     await admin.disconnect();
   }
-}
-
-/** Kafka goes on answering and stores nothing in the topic while one copy is not enough; or stores again. */
-export async function storing({ kafka, hintsTopic }: DirectedRun, yes: boolean): Promise<void> {
-  const admin = quietKafka(kafka).admin();
-  await admin.connect();
-  const configEntries = [
-    { name: 'min.insync.replicas', value: yes ? '1' : '2' },
-    { name: 'message.timestamp.type', value: 'LogAppendTime' },
-  ];
-  await admin.alterConfigs({
-    validateOnly: false,
-    resources: [{ type: ConfigResourceTypes.TOPIC, name: hintsTopic, configEntries }],
-  });
-  await admin.disconnect();
 }

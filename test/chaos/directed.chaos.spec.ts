@@ -10,7 +10,6 @@ import {
   lookOn,
   pastTheBridge,
   settled,
-  storing,
   withoutValue,
   type DirectedRun,
 } from './directed-run.js';
@@ -135,20 +134,26 @@ describe('the checker beside a run', { timeout: 180_000 }, () => {
     expect(broken(await it_.judge())).toEqual([]);
   });
 
-  it('Kafka stores nothing, and something behind it is done already', async () => {
-    const it_ = await begin('unstored');
+  it('a statement of the bridge cannot be counted, and the hint behind it is stored already', async () => {
+    const it_ = await begin('uncounted');
     await bridged(it_);
+    const { run } = it_;
+    const { admin } = run.prepared;
+    const application = await run.client('application');
     const client = await pastTheBridge(it_);
-    const { admin } = it_.run.prepared;
-    const { rows } = await admin.query<{ short: string }>(`select short from highwater.migration`);
-    await storing(it_, false);
-    await client.query(withoutValue(1));
-    // a statement that the bridge served is counted in the database alone
-    const served = JSON.stringify({ m: rows[0]?.short, t: 1, a: 'application', u: 'application', o: 'resolved' });
-    await client.query(`select pg_logical_emit_message(false, 'highwater.bridge', $1)`, [served]);
-    await lookOn(2_000);
-    await storing(it_, true);
+    const holder = await run.client('application by hand');
+    await holder.query('begin');
+    await holder.query('lock table highwater.bridge_use in exclusive mode');
+    await application.query(withoutValue(1)); // served by the bridge
+    await client.query(withoutValue(1)); // past it: a hint
     await waitFor('the hint to be read', () => it_.recording.rawHints().length > 0, { timeoutMs: 60_000 });
+    await lookOn(2_500);
+    await holder.query('commit');
+    await waitFor(
+      'the statement to be counted',
+      async () => (await admin.query(`select from highwater.bridge_use`)).rowCount === 1,
+      { timeoutMs: 60_000 },
+    );
     await settled(it_);
     expect(broken(await it_.judge())).toEqual([]);
   });

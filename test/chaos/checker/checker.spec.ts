@@ -34,9 +34,10 @@ const bad: readonly [string, string[], Partial<History>][] = [
   ['acknowledged before it was stored', ['I6'], { hints: good.hints.map((h) => ({ ...h, storedAt: at(4) })) }],
   ['acknowledged and never stored', ['I6'], { hints: [] }],
   ['a hint under another transaction is another hint', ['I6'], { hints: good.hints.map((h) => ({ ...h, xid: 701n })) }],
+  ['acknowledged and never counted', ['I6'], { bridgeMessages: [{ lsn: 280n }, { lsn: 290n }] }],
   ['an offset before its effect', ['I6'], { brokenPromises: [promise('empty')] }],
   ['an offset before the row was visible', ['I6'], { contended: 5, brokenPromises: [promise('invisible')] }],
-  ['progress went back', ['I7'], { progress: [...good.progress, { at: at(5), counters: { 'live 0': 0 } }] }],
+  ['progress went back', ['I7'], { progress: [...good.progress, { at: at(6), counters: { 'live 0': 0 } }] }],
   ['a fill while halted', ['I8'], { stops: [{ verb: 'halt', acknowledgedAt: at(2.5), endedAt: at(3.5) }] }],
   ['a sweep write while paused', ['I8'], { stops: [{ verb: 'pause', acknowledgedAt: at(3.5), endedAt: at(4.5) }] }],
   [

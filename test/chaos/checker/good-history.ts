@@ -30,6 +30,7 @@ export const goodHistory: History = {
     { committedAt: at(4), range: '1/0/0/0', token: 2n, owner: 'two', filled: 1 },
   ],
   inserts: [{ table: 'Group', key: 'b', xid: 700n, endLsn: 200n }],
+  bridgeMessages: [{ lsn: 280n }],
   hints: [{ epoch: 1, partition: 0, offset: 0n, table: 'Group', key: 'b', xid: 700n, storedAt: at(3) - 100 }],
   readUpTo: { 1: at(20) },
   brokenPromises: [],
@@ -38,6 +39,7 @@ export const goodHistory: History = {
   progress: [
     { at: at(2), counters: { 'scanned 1/0/0': 1 } },
     { at: at(4), counters: { 'scanned 1/0/0': 3, 'live 0': 1 } },
+    { at: at(5.5), counters: { bridged: 1 } },
   ],
   schemaChanges: [
     { at: at(9), by: 'highwater/one/ddl', table: 'Group', checks: 1, notNull: false, rowsWithoutValue: 0 },

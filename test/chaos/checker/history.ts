@@ -34,6 +34,11 @@ export interface Insert {
   readonly endLsn: bigint;
 }
 
+/** A statement that the bridge told of, as the independent decoder saw it. */
+export interface BridgeMessage {
+  readonly lsn: bigint;
+}
+
 /** A row hint in the topic. */
 export interface SeenHint {
   readonly epoch: number;
@@ -77,7 +82,7 @@ export interface CatalogSample {
   }[];
 }
 
-/** Progress as the product counts it; each counter alone. */
+/** Progress as the product counts it; each counter alone. `bridged` counts the statements that the bridge told of. */
 export interface ProgressSample {
   readonly at: number;
   readonly counters: Readonly<Record<string, number>>;
@@ -163,6 +168,7 @@ export interface History {
   readonly writes: readonly Write[];
   readonly rangeSteps: readonly RangeStep[];
   readonly inserts: readonly Insert[];
+  readonly bridgeMessages: readonly BridgeMessage[];
   readonly hints: readonly SeenHint[];
   /** By epoch: the last moment at which everything in the topic had been read into `hints`. */
   readonly readUpTo: Readonly<Record<number, number>>;

@@ -20,7 +20,8 @@ export function sampleProgress(
     const counters = await admin.query<{ name: string; value: number }>(
       `select format('scanned %s/%s/%s', epoch, target_no, pass) as name, sum(rows_scanned)::float8 as value
          from highwater.sweep_range where migration_id = $1 group by 1
-       union all select format('live %s', target_no), sum(filled)::float8 from highwater.fill_tally where migration_id = $1 group by 1`,
+       union all select format('live %s', target_no), sum(filled)::float8 from highwater.fill_tally where migration_id = $1 group by 1
+       union all select 'bridged', coalesce(sum(statements), 0)::float8 from highwater.bridge_use where migration_id = $1`,
       [migration],
     );
     progress.push({ at: Date.now(), counters: Object.fromEntries(counters.map(({ name, value }) => [name, value])) });

@@ -104,6 +104,7 @@ export async function record(settings: RecordingSettings): Promise<Recording> {
           writes: await readWrites(client),
           rangeSteps: await readRangeSteps(client),
           inserts: truth.inserts(),
+          bridgeMessages: truth.bridgeMessages(),
           hints: readers.flatMap(({ hints }) => hints),
           readUpTo,
           brokenPromises: promises?.broken ?? [],

@@ -1,4 +1,4 @@
-import type { Insert } from '../checker/history.js';
+import type { BridgeMessage, Insert } from '../checker/history.js';
 import { parseLsn } from '../checker/stream.js';
 import type { AuditedTable } from './audit.js';
 import { again, Reconnecting, type Looped } from './looped.js';
@@ -13,16 +13,19 @@ const everyMs = 500;
 export async function recordTruth(
   url: string,
   tables: readonly AuditedTable[],
-): Promise<Looped & { readonly inserts: () => Insert[] }> {
+): Promise<Looped & { readonly inserts: () => Insert[]; readonly bridgeMessages: () => BridgeMessage[] }> {
   const admin = new Reconnecting(url, 'chaos truth');
   await admin.query(`select pg_create_logical_replication_slot($1, 'test_decoding')`, [slot]);
   const inserts = new Map<string, Insert>();
+  const messages = new Map<string, BridgeMessage>();
   let open: Omit<Insert, 'endLsn'>[] = [];
   const take = (lsn: string, xid: bigint, data: string): void => {
     if (data.startsWith('BEGIN')) open = [];
     else if (data.startsWith('COMMIT'))
       for (const insert of open)
         inserts.set(`${insert.xid} ${insert.table} ${insert.key}`, { ...insert, endLsn: parseLsn(lsn) });
+    else if (data.startsWith('message: transactional: 0 prefix: highwater.bridge,'))
+      messages.set(lsn, { lsn: parseLsn(lsn) });
     else {
       const insert = parse(data, tables);
       if (insert) open.push({ ...insert, xid });
@@ -39,6 +42,7 @@ export async function recordTruth(
   const loop = again(everyMs, read);
   return {
     inserts: () => [...inserts.values()],
+    bridgeMessages: () => [...messages.values()],
     async stop() {
       await loop.stop();
       await read();
