@@ -1,4 +1,9 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { deleteTopics, ensureTopics } from '@highwater/messaging';
 import { groupsSchema, highwater, sql, usePlanFiles } from '../support/cli.js';
@@ -7,6 +12,7 @@ import { brokers, unique, usePostgres, waitFor } from '../support/stack.js';
 
 const { freshDatabase } = usePostgres();
 const planFile = usePlanFiles();
+const program = fileURLToPath(new URL('../../apps/cli/bin/highwater.mjs', import.meta.url));
 
 async function database(): Promise<string> {
   const url = await freshDatabase('operator');
@@ -110,6 +116,36 @@ describe('an operator at the command line, against a service', () => {
     expect(await remote('halt', name, '--reason', 'incident')).toMatchObject({ code: 0 });
     expect(await remote('wait', name, '--for=pause=halted', '--timeout=20s')).toMatchObject({ code: 0 });
     expect(await remote('resume', name)).toMatchObject({ code: 0 });
+  });
+});
+
+describe('the program itself', () => {
+  const waiting = (server: string, timeout: string): ChildProcess =>
+    spawn(process.execPath, [program, 'wait', 'm', '--for=phase=swept', `--timeout=${timeout}`, '--server', server], {
+      stdio: 'ignore',
+    });
+  const ended = (child: ChildProcess): Promise<unknown> => once(child, 'exit').then(([code]: unknown[]) => code);
+
+  it('ends with 6 when what it waits for does not come', async () => {
+    expect(await ended(waiting('127.0.0.1:1', '100ms'))).toBe(6);
+  });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('ends with its own code on %s', async (signal, code) => {
+    // a service that has not evaluated yet; who asks it has his signal handlers
+    const server = createServer((_request, response) => {
+      response.writeHead(503).end(JSON.stringify({ code: 'HW6016', detail: 'not evaluated yet' }));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const asked = once(server, 'request');
+    const child = waiting(`127.0.0.1:${(server.address() as AddressInfo).port}`, '1h');
+    await asked;
+    const answer = ended(child);
+    child.kill(signal);
+    expect(await answer).toBe(code);
+    server.close();
   });
 });
 

@@ -1,3 +1,5 @@
+import { csv } from '@highwater/kernel';
+
 /** Where a run of the CLI reads and writes; the answer goes to `out`, everything about getting there to `err`. */
 export interface Terminal {
   out(text: string): void;
@@ -21,6 +23,11 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
       .join('  ')
       .trimEnd();
   return `${all.map(line).join('\n')}\n`;
+}
+
+/** As a program gets it; on a terminal no cell may carry an escape. */
+export function csvFor(terminal: Terminal, columns: readonly string[], rows: readonly (readonly string[])[]): string {
+  return csv(columns, terminal.interactive ? rows.map((row) => row.map(clean)) : rows);
 }
 
 export const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;

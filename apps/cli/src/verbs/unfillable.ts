@@ -1,7 +1,6 @@
-import { csv } from '@highwater/kernel';
 import { unfillableCells, unfillableColumns, type UnfillableFilter, type UnfillableRowView } from '@highwater/roles';
 import { dryRun, type DryRunOptions } from '../dry-run.js';
-import { json, table } from '../output.js';
+import { csvFor, json, table } from '../output.js';
 import type { ServiceClient } from '../service-client.js';
 import { whichMigration, type CommonOptions, type Session } from '../session.js';
 
@@ -37,10 +36,10 @@ export async function unfillable(
     });
   }
   const rows = await every(client, migration, filter);
+  const cells = rows.map(unfillableCells);
   if (session.format === 'json') session.terminal.out(json({ rows }));
-  else if (session.format === 'csv') session.terminal.out(csv(unfillableColumns, rows.map(unfillableCells)));
-  else if (rows.length === 0) session.terminal.out('no unfillable row\n');
-  else session.terminal.out(table(unfillableColumns, rows.map(unfillableCells)));
+  else if (session.format === 'csv') session.terminal.out(csvFor(session.terminal, unfillableColumns, cells));
+  else session.terminal.out(rows.length === 0 ? 'no unfillable row\n' : table(unfillableColumns, cells));
 }
 
 async function every(

@@ -1,7 +1,6 @@
-import { csv } from '@highwater/kernel';
 import { mismatchCells, mismatchColumns, type VerificationView } from '@highwater/roles';
 import { exitCodes, type ExitCode } from '../exit-codes.js';
-import { json, table } from '../output.js';
+import { csvFor, json, table } from '../output.js';
 import { whichMigration, type CommonOptions, type Session } from '../session.js';
 
 export interface VerifyOptions extends CommonOptions {
@@ -46,7 +45,7 @@ async function everyMismatch(
 function textOf(session: Session, view: VerificationView): string {
   const rows = view.mismatches.map(mismatchCells);
   if (session.format === 'json') return json(view);
-  if (session.format === 'csv') return csv(mismatchColumns, rows);
+  if (session.format === 'csv') return csvFor(session.terminal, mismatchColumns, rows);
   const { last } = view;
   const summary = last
     ? `${last.at}: ${last.checked} rows compared, ${last.mismatches} hold another value than their rule gives\n`
