@@ -23,6 +23,7 @@ export default defineConfig({
             'libs/*/src/**/*.spec.ts',
             'apps/*/src/**/*.spec.ts',
             'test/architecture.spec.ts',
+            'test/failpoints.spec.ts',
             'test/chaos/checker/*.spec.ts',
           ],
           environment: 'node',
