@@ -41,12 +41,24 @@ const examples: readonly (readonly [string, readonly RegExp[]])[] = [
       /moved after fill +5, and the verification named 5/,
     ],
   ],
+  [
+    'organization-to-workspace',
+    [
+      /listed +Group InputNull: 5, as seeded and made/,
+      /listed +Activity InputNull: 9, as seeded and made/,
+      /listed +Response InputNull: 20, as seeded and made/,
+      /listed +DataExport InputNull: \d+, which is allowed/,
+      /listed +AuditLog NoMatch: 6, which is allowed/,
+      /listed +AuditLog Ambiguous: 9, which is allowed/,
+      /moved after fill +1, and the verification named 1/,
+    ],
+  ],
 ];
 
 describe('npm run example', () => {
   it.each(examples)(
     '%s runs to its enforced end: bad rows listed as seeded, repaired, oracle agrees on every row, no application error',
-    { timeout: 240_000 },
+    { timeout: 400_000 },
     async (name, lines) => {
       const { code, text } = await example(name, '--rows', '5000');
       expect(code, text).toBe(0);

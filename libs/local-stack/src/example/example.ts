@@ -40,6 +40,8 @@ export interface Example<World> {
   readonly migration: string;
   /** Those of the plan, in its order. */
   readonly tables: readonly string[];
+  /** Those with `notNull: false`: their rows may stay without a value, and the application goes on writing such rows. */
+  readonly mayHaveNone?: readonly string[];
   /** Bad rows that seed.sql makes for that many rows. */
   seededBadRows(rows: number): readonly BadRows[];
   /** Reads what a writer needs to know; each writer reads its own. */
