@@ -135,7 +135,7 @@ async function bridged(d: CompiledDerivation): Promise<Map<string, string | null
   });
 }
 
-/** A bridge sees the rows its own statement has changed; the oracle does not. */
+/** Where a row's value hangs on what others of its table hold, each write changes what follows from the next; the oracle knows one state. */
 const readsOwnTarget = (d: CompiledDerivation): boolean =>
   d.inputs.some(({ relid, columns }) => relid === d.table.relid && columns.includes(d.target.name));
 
@@ -166,6 +166,7 @@ describe('rules of every kind', () => {
             const values = [...expected].flatMap(([key, { value }]) => (value === null ? [] : [[key, value] as const]));
             expect(await byJoin(d, d.join), told(d)).toEqual(new Map(values));
           }
+          if (readsOwnTarget(d)) continue;
           const before = await stored(d);
           const after = await filled(d);
           for (const [key, { value, reason }] of expected) {
@@ -173,7 +174,6 @@ describe('rules of every kind', () => {
             expect(after.values.get(key), told(d)).toBe(empty ? value : before.get(key));
             expect(after.reasons.get(key) ?? null, told(d)).toBe(empty ? reason : null);
           }
-          if (readsOwnTarget(d)) continue;
           bridgedTables += 1;
           const values = new Map([...expected].map(([key, { value }]) => [key, value]));
           expect(await bridged(d), told(d)).toEqual(values);

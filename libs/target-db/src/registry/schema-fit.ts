@@ -5,25 +5,33 @@ interface StoredTable extends Omit<CatalogTable, 'columns'> {
   readonly columns: readonly (CatalogTable['columns'] extends ReadonlyMap<string, infer Column> ? Column : never)[];
 }
 
+interface StoredCatalog extends Omit<Catalog, 'tables'> {
+  readonly tables: readonly StoredTable[];
+}
+
 /** Keeps the catalog the plan was compiled against, for the day it cannot be compiled against the present one. */
 export async function storeCatalog(state: Access, id: string, catalog: Catalog): Promise<void> {
-  const tables = catalog.tables.map((table): StoredTable => ({ ...table, columns: [...table.columns.values()] }));
+  const stored: StoredCatalog = {
+    ...catalog,
+    tables: catalog.tables.map((table) => ({ ...table, columns: [...table.columns.values()] })),
+  };
   await state.query(
     `storing the catalog of ${id}`,
     `update highwater.migration set catalog = $2::jsonb where id = $1 and catalog is distinct from $2::jsonb`,
-    [id, JSON.stringify(tables)],
+    [id, JSON.stringify(stored)],
   );
 }
 
 export async function readStoredCatalog(state: Access, id: string): Promise<Catalog | undefined> {
-  const [row] = await state.query<{ catalog: StoredTable[] | null }>(
+  const [row] = await state.query<{ catalog: StoredCatalog | null }>(
     `reading the stored catalog of ${id}`,
     `select catalog from highwater.migration where id = $1`,
     [id],
   );
   if (!row?.catalog) return undefined;
   return {
-    tables: row.catalog.map((table) => ({
+    ...row.catalog,
+    tables: row.catalog.tables.map((table) => ({
       ...table,
       columns: new Map(table.columns.map((column) => [column.name, column])),
     })),
