@@ -60,6 +60,7 @@ function compileEntry(entry: PlannedTable, path: PlanPath, lookup: Lookup): Comp
     expression: printValue(node, 'r', 0, target) as SqlExpression,
     reason: printReason(node, 'r', target) as SqlExpression,
     inputs: inputs.list,
+    ...(inputs.searches.length === 0 ? {} : { searches: inputs.searches }),
     ...(inputs.functions.length === 0 ? {} : { functions: inputs.functions }),
     ...(join === undefined ? {} : { join }),
     ...(referentExists === undefined ? {} : { referentExists }),

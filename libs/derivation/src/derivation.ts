@@ -17,6 +17,12 @@ export interface ColumnShape {
   readonly type: string;
 }
 
+export interface TableSearch {
+  readonly relid: number;
+  readonly ident: Ident;
+  readonly columns: readonly string[];
+}
+
 export interface KeyColumn {
   readonly name: string;
   readonly ident: Ident;
@@ -46,6 +52,8 @@ export interface CompiledDerivation {
   /** Text: one of NoValueReason when `expression` is NULL, else NULL. */
   readonly reason: SqlExpression;
   readonly inputs: readonly DerivationInput[];
+  /** Tables that a `lookup` searches, and the columns by which: each row costs a scan where no index begins with one of them. */
+  readonly searches?: readonly TableSearch[];
   /** Functions it calls: what to let the roles execute, and to watch. */
   readonly functions?: readonly CatalogFunction[];
   /** The same rule for many rows at once, where that is provably the same value. */

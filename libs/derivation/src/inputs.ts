@@ -1,11 +1,12 @@
 import type { CatalogColumn, CatalogFunction, CatalogTable } from './catalog.js';
-import type { DerivationInput } from './derivation.js';
-import type { KeyPair, Node } from './node.js';
+import type { DerivationInput, TableSearch } from './derivation.js';
+import type { KeyPair, LookupNode, Node } from './node.js';
 
 /** Gathers the tables and columns that compiled SQL reads: what to grant, fingerprint and watch. */
 export class Inputs {
   readonly #tables = new Map<number, { table: CatalogTable; columns: Map<string, CatalogColumn> }>();
 
+  readonly #searches = new Map<string, TableSearch>();
   readonly #functions = new Map<number, CatalogFunction>();
 
   add(table: CatalogTable, column: CatalogColumn): void {
@@ -39,6 +40,7 @@ export class Inputs {
         return this.addNode(node.parent, node.then);
       case 'lookup':
         this.#addPairs(table, node.table, node.pairs);
+        this.#addSearch(node);
         for (const { key } of node.constants) this.add(node.table, key);
         for (const column of [...(node.order?.by ?? []), ...(node.order?.ties ?? [])]) this.add(node.table, column);
         return this.addNode(node.table, node.then);
@@ -50,6 +52,15 @@ export class Inputs {
       this.add(table, own);
       this.add(other, key);
     }
+  }
+
+  #addSearch({ table, pairs, constants }: LookupNode): void {
+    const columns = [...pairs, ...constants].map(({ key }) => key.name);
+    this.#searches.set(JSON.stringify([table.relid, columns]), { relid: table.relid, ident: table.ident, columns });
+  }
+
+  get searches(): TableSearch[] {
+    return [...this.#searches.values()];
   }
 
   get functions(): CatalogFunction[] {

@@ -56,6 +56,10 @@ export const preflightCodes = {
   RewriteRule: 'HW2126',
   /** HW2127 A check constraint or a row level policy judges the target: a value that the bridge assigns may be refused where NULL passed, and fail an application's statement. Look at it, then accept `CheckOnTarget`. */
   CheckOnTarget: 'HW2127',
+  /** HW2128 The rule cannot be run as the fill access: most often a constant that is no value of its type. Mend the plan, or what the rule calls. */
+  RuleRuns: 'HW2128',
+  /** HW2129 A look-up searches a table by columns that no index begins with: every row, and every statement that the bridge helps, costs a scan of it. Create the index, or accept `LookupNotIndexed`. */
+  LookupNotIndexed: 'HW2129',
 } as const satisfies Record<string, ErrorCode>;
 
 export type CheckName = keyof typeof preflightCodes;

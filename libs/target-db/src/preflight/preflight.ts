@@ -15,6 +15,7 @@ import type { FillTarget } from '../target.js';
 import { judge, type Finding, type PreflightCheck } from './check.js';
 import { leftoverFindings } from './leftovers.js';
 import { roleFindings } from './roles.js';
+import { ruleFindings } from './rules.js';
 import { serverFindings } from './server.js';
 import { tableFindings } from './tables.js';
 
@@ -45,6 +46,7 @@ export async function runPreflight(request: PreflightRequest): Promise<Preflight
     ...(await roleFindings(database.state, roles, derivations, plan)),
     ...(await grantFindings(database, roles, derivations)),
     ...(await tableFindings(database, plan, derivations)),
+    ...(await ruleFindings(database, derivations)),
     ...(await leftoverFindings(database.state, targets[0]?.short)),
   ];
   return findings.map((finding) => judge(finding, plan.accept));

@@ -1,0 +1,63 @@
+import type { CompiledDerivation, TableSearch } from '@highwater/derivation';
+import { messageOf } from '@highwater/kernel';
+import type { Access, Database } from '../session/database.js';
+import { sqlstateOf } from '../session/sqlstate.js';
+import type { Finding } from './check.js';
+
+/** What running the rules would show late: each of them is run once, over a row of NULLs, and its look-ups are held against the indexes. */
+export async function ruleFindings(database: Database, derivations: readonly CompiledDerivation[]): Promise<Finding[]> {
+  const ran = await Promise.all(derivations.map((derivation) => runRule(database.fill, derivation)));
+  const searches = await searchFindings(
+    database.state,
+    derivations.flatMap((derivation) => derivation.searches ?? []),
+  );
+  return [...ran.flat(), ...searches];
+}
+
+/** Constants are cast when the statement is read, so one row is enough to meet one that is no value of its type. */
+async function runRule(fill: Access, d: CompiledDerivation): Promise<Finding[]> {
+  // a rule over a column that expand is going to add cannot run yet
+  if (d.inputs.some(({ shapes }) => shapes.some(({ attnum }) => attnum === 0))) return [];
+  const what = `the rule of ${d.table.ident}.${d.target.ident}`;
+  try {
+    await fill.transaction(what, async (client) => {
+      await client.query(`set local statement_timeout = '5s'; set transaction read only`);
+      await client.query(
+        `select (${d.expression}) is null as empty, ${d.reason} as reason from (select (null::${d.table.ident}).*) as r`,
+      );
+    });
+    return [];
+  } catch (error) {
+    // told as missing grants already
+    if (sqlstateOf(error) === '42501') return [];
+    const message = `${what} cannot be run: ${messageOf(error)} (${sqlstateOf(error) ?? 'no SQLSTATE'})`;
+    return [{ check: 'RuleRuns', status: 'fail', table: d.table.ident, message }];
+  }
+}
+
+/** A scan of so many rows for each row is what nobody waits for. */
+const rowsScannedMax = 10_000;
+
+async function searchFindings(state: Access, searches: readonly TableSearch[]): Promise<Finding[]> {
+  if (searches.length === 0) return [];
+  const rows = await state.query<{ ident: string; columns: string[]; rows: number; fix: string }>(
+    'preflight: reading the indexes of look-ups',
+    `select w.ident, w.columns, c.reltuples::float8 as rows,
+            format('create index concurrently on %s (%I)', w.ident, w.columns ->> 0) as fix
+       from json_to_recordset($1::json) as w (relid oid, ident text, columns json)
+       join pg_class c on c.oid = w.relid
+      where not exists (
+        select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+         where i.indrelid = w.relid and i.indisvalid and i.indpred is null
+           and a.attname in (select json_array_elements_text(w.columns)))`,
+    [JSON.stringify(searches)],
+  );
+  return rows.map(({ ident, columns, rows: estimated, fix }) => ({
+    check: 'LookupNotIndexed',
+    status: 'warn',
+    table: ident,
+    message: `${ident} is looked up by ${columns.join(', ')}, and no index begins with ${columns.length === 1 ? 'it' : 'one of them'}: each row costs a scan of ${estimated < 0 ? 'the table (never analysed)' : `about ${Math.round(estimated)} rows`}`,
+    fixSql: fix,
+    needsAcceptance: estimated >= rowsScannedMax,
+  }));
+}
