@@ -97,7 +97,7 @@ function buildLimits(build: Builder, input: NonNullable<PlanInput['limits']>): L
     lockAttempts: input.lockAttempts ?? 5,
     sweepWorkers: input.sweepWorkers ?? 2,
     replicaLagMs: time('replicaLag', 10_000, 86_400_000),
-    chunkRowsMax: input.chunkRowsMax ?? 5_000,
+    chunkRowsMax: input.chunkRowsMax ?? 10_000,
     sweepRowsPerSecondMax: input.sweepRowsPerSecondMax ?? 0,
   };
 }

@@ -92,7 +92,7 @@ describe('a good plan', () => {
 
   it('gives limits in one unit, and what was left out its default', () => {
     expect(plan.plan.limits).toEqual({
-      lockBudgetMs: 300, rowBudgetMs: 200, lockAttempts: 5, sweepWorkers: 4, replicaLagMs: 10_000, chunkRowsMax: 5_000, sweepRowsPerSecondMax: 0,
+      lockBudgetMs: 300, rowBudgetMs: 200, lockAttempts: 5, sweepWorkers: 4, replicaLagMs: 10_000, chunkRowsMax: 10_000, sweepRowsPerSecondMax: 0,
     }); // prettier-ignore
     expect(plan.plan.cutover).toEqual({ mode: 'bridge', start: 'manual', windowMs: 7_200_000 });
     expect(planToJson(plan.plan)['stream']).toEqual({

@@ -17,7 +17,9 @@ const roundsMax = 8;
 /** Blocks that are all but empty are still read. */
 const perBlockMin = 0.5;
 /** With several workers a page's old versions go when the others' snapshots are younger: a chunk or two later. */
-const chunksPerRound = 3;
+const chunksPerRound = 4;
+/** Below this the fixed price of a chunk weighs more than what rounds give. */
+const chunkRowsMin = 2_500;
 
 export interface BlockRange {
   /** First block. */
@@ -53,13 +55,16 @@ export function roundEnds(rowsPerBlock: number): number[] {
 }
 
 /**
- * The next chunk of a range, about `rows` rows.
+ * The next chunk of a range, about `wanted` rows; fewer where the range is so short that its rounds would follow too closely.
  *
  * @param cursor null: not begun.
  */
-export function nextBlocks(range: BlockRange, cursor: KeyText | null, rows: number, workers: number): BlockChunk {
+export function nextBlocks(range: BlockRange, cursor: KeyText | null, wanted: number, workers: number): BlockChunk {
   const ends = roundEnds(range.rowsPerBlock);
-  const begin = (from: number): At => ({ ...stretch(range, from, rows * ends.length, workers), round: 0, block: from });
+  const chunks = workers > 1 ? chunksPerRound : 1;
+  const rangeRows = (range.to - range.from) * range.rowsPerBlock;
+  const rows = Math.max(1, Math.min(wanted, Math.max(chunkRowsMin, rangeRows / (ends.length * chunks))));
+  const begin = (from: number): At => ({ ...stretch(range, from, rows * ends.length * chunks), round: 0, block: from });
   const at = cursor === null ? begin(range.from) : parse(cursor);
   const from = at.round === 0 ? 0 : (ends[at.round - 1] ?? 0);
   const end = ends[at.round] ?? places;
@@ -91,9 +96,8 @@ interface At {
 }
 
 /** No short last stretch: its rounds would be too close together. */
-function stretch(range: BlockRange, from: number, rows: number, workers: number) {
-  const chunks = workers > 1 ? chunksPerRound : 1;
-  const blocks = Math.max(1, Math.ceil((rows * chunks) / Math.max(perBlockMin, range.rowsPerBlock)));
+function stretch(range: BlockRange, from: number, rows: number) {
+  const blocks = Math.max(1, Math.ceil(rows / Math.max(perBlockMin, range.rowsPerBlock)));
   return { stretchFrom: from, stretchTo: range.to - from < blocks * 1.5 ? range.to : from + blocks };
 }
 
