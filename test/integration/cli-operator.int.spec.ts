@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { runCli } from '../../apps/cli/src/cli.js';
 import { deleteTopics, ensureTopics } from '@highwater/messaging';
 import { groupsSchema, highwater, sql, usePlanFiles } from '../support/cli.js';
 import { useService } from '../support/service.js';
@@ -213,6 +214,38 @@ describe('an operator at the command line, on the database', () => {
     expect(found.code).toBe(2);
     expect(found.out).toMatch(/migration {2}fits.*orgId/);
   });
+
+  it(
+    'shows the columns of a migration that still compiles but differs from what preflight saw',
+    { timeout: 90_000 },
+    async () => {
+      const url = await database();
+      const environment = { HIGHWATER_DATABASE_URL: url };
+      const path = planFile('retyped', (text) => `${text}accept: [UnlimitedSlotWal]\n`);
+      const interrupted = new AbortController();
+      const done = runCli(
+        ['run', path],
+        { out: () => undefined, err: () => undefined, interactive: false },
+        environment,
+        interrupted.signal,
+      );
+      const phase = async () => (await sql(url, `select phase from highwater.migration`))[0]?.['phase'];
+      await waitFor('the bridge', async () => (await phase()) === 'bridged', { timeoutMs: 40_000 });
+      await sql(url, `alter table "Group" alter column "orgId" type varchar(80)`);
+      await waitFor(
+        'the change to be seen',
+        async () => (await highwater(environment, 'doctor')).out.includes('varying'),
+        {
+          describe: async () => (await highwater(environment, 'doctor')).out,
+        },
+      );
+      interrupted.abort('SIGINT');
+      expect(await done).toBe(130);
+      const found = await highwater(environment, 'doctor');
+      expect(found.code).toBe(2);
+      expect(found.out).toMatch(/migration {2}retyped.*orgId.*character varying\(80\)/);
+    },
+  );
 
   it('shows the configuration without its secrets, and what cannot be used', async () => {
     const environment = { HIGHWATER_DATABASE_URL: 'postgres://u:canary-4711@h:5432/d', HIGHWATER_LOG_LEVEL: 'warn' };

@@ -10,7 +10,8 @@ import {
   type Access,
   type RegisteredMigration,
 } from '@highwater/target-db';
-import { PlanRejected, resolvePlan, shortOf } from '../control/resolve.js';
+import { readSchemaFingerprint } from '../control/footprint.js';
+import { PlanRejected, resolvePlan, shortOf, type ResolvedPlan } from '../control/resolve.js';
 import type { ReadinessView } from '../control/port.js';
 import type { Settings } from '../settings.js';
 
@@ -100,8 +101,9 @@ async function changed(state: Access, migration: RegisteredMigration): Promise<A
     message,
     remove: null,
   });
+  let resolved: ResolvedPlan;
   try {
-    await resolvePlan(state, migration.planSource);
+    resolved = await resolvePlan(state, migration.planSource);
   } catch (error) {
     if (!(error instanceof PlanRejected)) throw isHighwaterError(error) ? error : new Error(messageOf(error));
     return error.issues.map((issue) => found(`the plan no longer fits the database: ${issue.message}`));
@@ -109,5 +111,8 @@ async function changed(state: Access, migration: RegisteredMigration): Promise<A
   const evaluation = await readEvaluation(state, migration.id);
   const readiness = evaluation?.readiness as ReadinessView | null | undefined;
   const schema = readiness?.conditions.find((one) => one.type === 'SchemaUnchanged' && one.status === 'False');
-  return schema ? [found(schema.message)] : [];
+  if (!schema) return [];
+  const { lines } = await readSchemaFingerprint(state, resolved);
+  const now = `a type, or a table or column made anew, differs from what preflight saw; as it is now: ${lines.join('; ')}`;
+  return [found(now)];
 }
