@@ -75,16 +75,27 @@ function backendCpuNs() {
   }
 }
 
-async function end() {
+function figures() {
   const seconds = (performance.now() - began) / 1000;
   const backendCpuMicros = cpuBefore === undefined ? undefined : (backendCpuNs() - cpuBefore) / 1000 / took.length;
+  return { took, failed, seconds, backendCpuMicros };
+}
+
+async function end() {
+  const last = figures();
   for (const client of clients) await client.end();
-  process.send({ took, failed, seconds, backendCpuMicros }, () => process.exit(0));
+  process.send(last, () => process.exit(0));
 }
 
 process.on('disconnect', () => process.exit(1));
 process.on('message', (message) => {
   if (message === 'measure') {
+    took = [];
+    began = performance.now();
+    sent = 0;
+    cpuBefore = backendCpuNs();
+  } else if (message === 'mark') {
+    process.send(figures());
     took = [];
     began = performance.now();
     sent = 0;

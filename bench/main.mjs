@@ -1,7 +1,11 @@
-// npm run bench -- [--rows N] [--rounds N] [--backlog N] [--rate N] [--seconds N] [--part sweep|live] [--only text] [--no-save] [--embedded]
+// npm run bench -- [--rows N] [--rounds N] [--backlog N] [--rate N] [--seconds N] [--part sweep|live|application|cutover|memory|processes] [--only text] [--no-save] [--embedded]
 import { parseArgs } from 'node:util';
+import { benchApplication } from './application.mjs';
+import { benchCutover } from './cutover.mjs';
 import { benchLive } from './live.mjs';
+import { benchMemory } from './memory.mjs';
 import { machine, markdown, save, saveLatest } from './report.mjs';
+import { benchProcesses } from './scale.mjs';
 import { benchServer } from './server.mjs';
 import { benchSweep } from './sweep.mjs';
 import { openBench } from './tables.mjs';
@@ -33,7 +37,18 @@ const options = {
   seconds: number('seconds'),
   only: values.only,
 };
-const wants = (part) => !values.part || values.part === part;
+/** Each part with a database of its own or on the common one; the order of the report. */
+const parts = {
+  sweep: (bench) => benchSweep(bench, options),
+  live: (bench) => benchLive(bench, options),
+  application: (bench) => benchApplication(bench, options),
+  cutover: () => benchCutover(server, { ...options, sizes: [options.rows, 4 * options.rows] }),
+  memory: () => benchMemory(server, options),
+  processes: () => benchProcesses(server, options),
+};
+if (values.part && !parts[values.part])
+  throw new Error(`--part is one of ${Object.keys(parts).join(', ')}, not "${values.part}"`);
+const chosen = values.part ? [values.part] : Object.keys(parts);
 
 const { server, publish } = await benchServer(values);
 let failed = false;
@@ -52,16 +67,18 @@ try {
         .join('\n'),
     );
     const figures = { machine: on, how: server.how };
-    if (wants('sweep')) figures.sweep = await benchSweep(bench, options);
-    if (wants('live')) figures.live = await benchLive(bench, options);
+    for (const part of chosen) {
+      console.log(`${part}:`);
+      figures[part] = await parts[part](bench);
+    }
     const text = markdown(figures);
     console.log(`\n${text}`);
     if (values['no-save']) console.log('not saved: --no-save');
     else if (!publish) console.log('not saved: figures of the npm binaries are not published');
     else {
-      if (figures.sweep) console.log(`raw: ${save('sweep', { machine: on, how: server.how, sweep: figures.sweep })}`);
-      if (figures.live) console.log(`raw: ${save('live', { machine: on, how: server.how, live: figures.live })}`);
-      if (figures.sweep && figures.live && !options.only) saveLatest(text);
+      for (const part of chosen)
+        console.log(`raw: ${save(part, { machine: on, how: server.how, [part]: figures[part] })}`);
+      if (!values.part && !options.only) saveLatest(text);
     }
   } finally {
     await bench.close();

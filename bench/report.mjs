@@ -2,6 +2,7 @@
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { moreParts } from './report-parts.mjs';
 
 export const median = (values) => quantile(values, 0.5);
 
@@ -42,11 +43,11 @@ export function saveLatest(markdown) {
   writeFileSync(`${folder}latest.md`, markdown);
 }
 
-const thousands = (n) => Math.round(n).toLocaleString('en-US');
-const ms = (n) => (n === undefined ? '–' : `${n < 10 ? n.toFixed(1) : Math.round(n)} ms`);
-const row = (...cells) => `| ${cells.join(' | ')} |`;
+export const thousands = (n) => Math.round(n).toLocaleString('en-US');
+export const ms = (n) => (n === undefined ? '–' : `${n < 10 ? n.toFixed(1) : Math.round(n)} ms`);
+export const row = (...cells) => `| ${cells.join(' | ')} |`;
 
-export function markdown({ machine: on, how, sweep, live }) {
+export function markdown({ machine: on, how, sweep, live, ...parts }) {
   const lines = [
     `Measured ${on.at.slice(0, 10)} on ${on.cores} cores (${on.cpu}), ${on.memoryGiB} GiB, Node ${on.node}, ${on.postgres.split(' on ')[0]}; ${Object.entries(
       on.settings,
@@ -120,6 +121,7 @@ export function markdown({ machine: on, how, sweep, live }) {
       ),
       '',
     );
+  lines.push(...moreParts(parts));
   return lines.join('\n');
 }
 
