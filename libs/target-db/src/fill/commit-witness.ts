@@ -16,6 +16,7 @@ export class CommitWitness {
   private under = 0;
   private done = 0;
   private lost: Error | undefined;
+  private flushing: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly fill: Access,
@@ -38,7 +39,13 @@ export class CommitWitness {
    * Returns when every fill that ended before the call is on disk (and at the server's synchronous standbys): a commit waits for WAL up to
    * itself, provided that its transaction wrote any; an id alone is not waited for. Throws when some fills may be lost.
    */
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
+    const next = this.flushing.then(() => this.flushNow());
+    this.flushing = next.catch(() => undefined); // one at a time: the session takes one statement at a time
+    return next;
+  }
+
+  private async flushNow(): Promise<void> {
     if (this.lost) throw this.lost;
     if (!this.session) return; // nothing since the last flush
     const { done } = this;
