@@ -5,7 +5,7 @@ import type { KafkaSettings } from '@highwater/messaging';
 import type { Limits } from '@highwater/plan';
 import { listMigrations, type RegisteredMigration } from '@highwater/target-db';
 import { runCommand, type ControlContext } from './control/context.js';
-import { resolvePlan } from './control/resolve.js';
+import { resolveOrRemember, type resolvePlan } from './control/resolve.js';
 import type { ProcessRole } from './engine-port.js';
 import { Filler } from './filler/filler.js';
 import { Relay } from './relay/relay.js';
@@ -94,10 +94,11 @@ export class Workers {
   }
 
   private async reconcile(migration: RegisteredMigration, failures: string[]): Promise<void> {
-    const { epoch, stream, phase, limits } = migration;
+    const { epoch, stream, phase, limits, schemaChanged } = migration;
     const streaming = stream !== null && this.context.kafka !== undefined && phase !== 'finished';
     const wanted = new Map<ProcessRole, string>();
-    const about = JSON.stringify({ epoch, stream, limits });
+    // changed or restored: compiled again, against the catalog that fits
+    const about = JSON.stringify({ epoch, stream, limits, schemaChanged });
     if (streaming && this.roles.has('relay')) wanted.set('relay', JSON.stringify({ epoch, stream }));
     // the only limit that fillers know: any other must not send the consumer group into a rebalance
     const { rowBudgetMs } = limits;
@@ -133,7 +134,7 @@ export class Workers {
   private async begin(role: ProcessRole, identity: string, migration: RegisteredMigration): Promise<Worker> {
     const { context } = this;
     const { database, kafka, logger } = context;
-    const { plan, targets } = await resolvePlan(database.state, migration.planSource);
+    const { plan, targets } = await resolveOrRemember(database.state, migration);
     const limits = { ...plan.limits, ...migration.limits } as Limits;
     const onFatal = (error: Error): void => this.options.onFatal(role, error);
     const onBroken = (broken: BrokenStream): void => void this.broken(migration, broken);

@@ -48,6 +48,9 @@ import { resumedAt, statusView } from './status.js';
 import { readStatusFacts } from './status-facts.js';
 
 const evaluateEveryMs = 500;
+/** In phases in which only an operator moves anything. */
+const restingEveryMs = 2_000;
+const resting: readonly LiveMigration['phase'][] = ['planned', 'preflight-failed', 'enforced'];
 const operationsEveryMs = 150;
 const actEveryMs = 150;
 const longEveryMs = 250;
@@ -287,6 +290,7 @@ export class MigrationProcess {
     const { state: folded, version } = await context.runner.state(streamOf(this.migration.id));
     if (folded.phase === 'none') return;
     const state = folded;
+    if (resting.includes(state.phase) && performance.now() - this.evaluatedAtMs < restingEveryMs) return;
     const process = await this.resolved();
     await projectState(context, process.id, process.finishing ? { ...state, stream: 'none' } : state, version);
     const progress = await readFillProgress(access, process.id, state.epoch);

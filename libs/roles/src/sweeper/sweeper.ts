@@ -202,7 +202,7 @@ export class Sweeper {
         if (lease.pass === 0 && outcome.filled > 0) await this.paceVacuum(worker, step);
         return;
       case 'gateClosed':
-        this.become('paused', 'gate_closed', 'paused or halted by the operator');
+        this.become('paused', 'gate_closed', 'paused, halted, or the tables changed: see the reason of the migration');
         this.rate.observe(performance.now(), this.scanned, false);
         return this.pause(closedLookMs);
       case 'leaseLost':

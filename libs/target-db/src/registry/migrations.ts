@@ -24,6 +24,8 @@ export interface RegisteredMigration {
   readonly epoch: number;
   readonly stream: StreamInfo | null;
   readonly limits: Readonly<Record<string, number>>;
+  /** The tables are not what preflight found; both gates are closed. */
+  readonly schemaChanged: boolean;
   readonly streamVersion: bigint;
 }
 
@@ -36,10 +38,11 @@ interface MigrationRow extends Record<string, unknown> {
   epoch: number;
   stream: StreamInfo | null;
   limits: Record<string, number>;
+  schema_changed: boolean;
   stream_version: string;
 }
 
-const columns = 'id, short, plan_source, plan_hash, phase, epoch, stream, limits, stream_version';
+const columns = 'id, short, plan_source, plan_hash, phase, epoch, stream, limits, schema_changed, stream_version';
 
 const fromRow = (row: MigrationRow): RegisteredMigration => ({
   id: row.id,
@@ -50,6 +53,7 @@ const fromRow = (row: MigrationRow): RegisteredMigration => ({
   epoch: row.epoch,
   stream: row.stream,
   limits: row.limits,
+  schemaChanged: row.schema_changed,
   streamVersion: BigInt(row.stream_version),
 });
 
