@@ -6,7 +6,7 @@ import { openFill } from '../fill/transaction.js';
 import { listUnfillable } from '../fill/unfillable.js';
 import { lockedRows, writeRows } from '../fill/write-rows.js';
 import type { FillTarget } from '../target.js';
-import { chunkAt, type ChunkOutcome, type ChunkRequest, type RangeRow } from './fill-chunk.js';
+import { chunkAt, type ChunkOutcome, type ChunkRequest, type RangeRow } from './chunk.js';
 import { lockRange, moveCursor, type RangeLease } from './lease.js';
 import { placeConditions } from './place.js';
 

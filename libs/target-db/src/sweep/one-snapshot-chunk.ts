@@ -9,7 +9,7 @@ import { statementMs, TimeHeld, TimeHeldSpent } from '../fill/time-held.js';
 import { listUnfillable } from '../fill/unfillable.js';
 import type { UnfilledRow } from '../fill/write-rows.js';
 import type { FillTarget } from '../target.js';
-import { chunkAt, type ChunkOutcome, type ChunkRequest, type RangeRow } from './fill-chunk.js';
+import { chunkAt, type ChunkOutcome, type ChunkRequest, type RangeRow } from './chunk.js';
 import { lockRange, moveCursor, type RangeLease } from './lease.js';
 import { placeConditions } from './place.js';
 
