@@ -4,7 +4,8 @@
 //   npm run mutants             all of them
 //   npm run mutants -- 01 gate  those whose file name contains one of the words
 //
-// A patch starts with lines `# test: <spec file>` (and `-t <name>` after it, optional) and `# takes out: <what>`.
+// A patch starts with lines `# test: <spec file>` (and `-t <name>` after it, optional) and `# takes out: <what>`. `# says: <word>` asks for
+// a certain failure: the word must stand in its message, a test that is red for another reason kills nothing.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -121,11 +122,15 @@ function run(name) {
     const failed = report.testResults
       .flatMap((result) => result.assertionResults)
       .find((one) => one.status === 'failed');
+    const says = header(text, 'says');
+    const message = failed.failureMessages[0] ?? '';
+    if (says && !message.includes(says))
+      return { name, what, verdict: 'SURVIVED', why: `red, but ${says} was not said: ${message.split('\n')[0]}` };
     return {
       name,
       what,
       verdict: 'killed',
-      why: `${failed.title}: ${(failed.failureMessages[0] ?? '').split('\n')[0]}`.slice(0, 200),
+      why: `${failed.title}: ${message.split('\n')[0]}`.slice(0, 200),
     };
   } finally {
     rmSync(copy, { recursive: true, force: true });
