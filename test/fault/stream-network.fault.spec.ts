@@ -78,6 +78,13 @@ describe('the network', () => {
       await now.until('bridged');
     });
     await now.settled();
+    const counted = async (): Promise<number> => {
+      const table = (await now.engine.control.get(now.id)).tables.find((one) => one.table.endsWith('Activity'));
+      return Object.values(table?.filled ?? {}).reduce((sum, count) => sum + count, 0);
+    };
+    await waitFor('as many rows counted as were written', async () => (await counted()) === (await fills()).fills, {
+      describe: async () => [await counted(), await fills()],
+    });
     expect(await fills()).toMatchObject({ overwritten: 0, otherColumns: 0 });
     expect((await now.events()).some((event) => event.type === 'StreamBroken')).toBe(false);
   });

@@ -343,6 +343,7 @@ export class Filler {
 
   /** Halted, or the database does not answer: nothing more is taken, what is here is kept. */
   private hold(assignment: Assignment, error: unknown): void {
+    if (!assignment.current) return; // the next assignment has nothing pending that could ever release it
     this.failures += 1;
     const closed = error instanceof GateClosed;
     const known = closed || isHighwaterError(error) ? (error as Error) : databaseError(error, 'filling hints');
