@@ -1,7 +1,10 @@
+import { readdirSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { checkPrivileges, installSchema, purgeSchema, readOwners, requiredPrivileges } from '@highwater/target-db';
 import { prepare, workspacePlan, workspaceSchema, type Prepared } from '../support/least-privilege.js';
 import { majors, usePostgres } from '../support/stack.js';
+
+const sqlFolder = new URL('../../libs/target-db/sql/', import.meta.url);
 
 describe.each(majors)('install on PostgreSQL %i', (major) => {
   const postgres = usePostgres({ major });
@@ -11,8 +14,10 @@ describe.each(majors)('install on PostgreSQL %i', (major) => {
   it('installs once however many installers come, as the ddl role, and answers the version', async () => {
     prepared = await prepare(await postgres.freshDatabase(), workspaceSchema, workspacePlan, { install: false });
     const results = await Promise.all([1, 2, 3].map(() => installSchema(prepared.database)));
-    expect(results.flatMap((r) => r.applied)).toEqual([1]);
-    expect(results.map((r) => r.version)).toEqual([1, 1, 1]);
+    const versions = readdirSync(sqlFolder).map((name) => Number(name.slice(0, 4)));
+    const newest = Math.max(...versions);
+    expect(results.flatMap((r) => r.applied)).toEqual(versions.sort((a, b) => a - b));
+    expect(results.map((r) => r.version)).toEqual([newest, newest, newest]);
     const { rows } = await prepared.admin.query(
       `select pg_get_userbyid(nspowner) as owner from pg_namespace where nspname = 'highwater'`,
     );
