@@ -57,7 +57,15 @@ const nulls = async (): Promise<number> =>
 it('fills that a crash of the server took back are filled again', async () => {
   let takenBack = 0;
   for (const from of [0, 100, 200]) {
+    await asApplication('update highwater.gate set live_open = false');
     await asApplication(`insert into act (id, grp) select ${from} + g, 1 + g % 9 from generate_series(1, 50) g`);
+    // the relay has told the server, so that only Kafka's offsets stand between the hints and oblivion
+    const [written] = await asApplication<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
+    await waitFor('the relay', async () => {
+      const at = `select from pg_replication_slots where confirmed_flush_lsn >= '${written?.lsn}'`;
+      return (await asApplication(at)).length > 0;
+    });
+    await asApplication('update highwater.gate set live_open = true');
     await waitFor('the fills', async () => (await nulls()) === 0, { everyMs: 2, describe: () => live.filler.status() });
     await server().restart?.('immediate');
     takenBack += (await waitFor('the server', async () => (await nulls()) + 1)) - 1;
