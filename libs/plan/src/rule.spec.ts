@@ -145,6 +145,17 @@ describe('a rule', () => {
     expect(validate(parse(plan('{ lookup: M, where: { a: b }, take: c, pick: any }')))).toBe(false);
   });
 
+  it('costs no more with every rule within a rule, right or wrong', () => {
+    const within = (wrap: (inner: string) => string, innermost: string): string =>
+      Array.from({ length: 24 }).reduce<string>((inner) => wrap(inner), innermost);
+    const via = (inner: string): string => `{ via: x, then: ${inner} }`;
+    const lookup = (inner: string): string => `{ lookup: M, where: { a: b }, then: ${inner}, pick: single }`;
+    for (const wrap of [via, lookup]) {
+      expect(firstIssue(within(wrap, 'a'))).toBeUndefined();
+      expect(firstIssue(within(wrap, '{ column: [1] }'))).toContain('.column is a list; expected a name or text');
+    }
+  });
+
   it('tells every table it names, at any depth', () => {
     const rule = ruleOf(
       '{ map: { function: f, arguments: [ { lookup: A, where: { a: b }, then: { via: c, to: B(id), then: d }, pick: single } ], reads: { C: [id] } }, values: { a: b } }',

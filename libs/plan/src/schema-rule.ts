@@ -111,16 +111,39 @@ export type RuleInput =
   | { map: RuleInput; values: Record<string, ScalarInput> }
   | { function: string; arguments?: RuleInput[] | undefined; reads?: Record<string, string[]> | undefined };
 
-export const rule: z.ZodType<RuleInput> = z
-  .union([name, columnRule, viaRule, firstOfRule, constantRule, lookupRule, templateRule, mapRule, functionRule])
-  .meta({
-    id: 'Rule',
-    description: 'How the value follows from the row and its relatives; a bare name is { column: name }.',
-  });
+const branches = {
+  column: columnRule,
+  via: viaRule,
+  firstOf: firstOfRule,
+  lookup: lookupRule,
+  template: templateRule,
+  map: mapRule,
+  constant: constantRule,
+  function: functionRule,
+} as const;
 
 /** The key that says which kind a rule is. */
-export const ruleKinds = ['column', 'via', 'firstOf', 'lookup', 'template', 'map', 'constant', 'function'] as const;
+export const ruleKinds = Object.keys(branches) as readonly (keyof typeof branches)[];
 
+export const rule: z.ZodType<RuleInput> = byKind(
+  z.union([name, ...Object.values(branches)]).meta({
+    id: 'Rule',
+    description: 'How the value follows from the row and its relatives; a bare name is { column: name }.',
+  }),
+);
+
+/** Only the branch that the key names: to try them all would double the work with every rule within a rule. */
+function byKind<T extends z.ZodType>(union: T): T {
+  const tryAll = union._zod.run;
+  union._zod.run = (payload, context) => {
+    const { value } = payload;
+    const kinds = typeof value === 'object' && value !== null ? ruleKinds.filter((kind) => kind in value) : [];
+    const [kind] = kinds;
+    const run = kind !== undefined && kinds.length === 1 ? branches[kind]._zod.run : tryAll;
+    return run(payload, context);
+  };
+  return union;
+}
 const ruleKeys = [...ruleKinds, 'to', 'then', 'where', 'take', 'pick', 'values', 'arguments', 'reads'];
 
 /** Keys that may stand at a place within a rule, by the name of the place; for "did you mean". */
