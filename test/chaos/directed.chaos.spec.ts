@@ -32,7 +32,7 @@ const begin = async (name: string, options?: Parameters<typeof directedRun>[2]):
   return directed;
 };
 
-describe('the checker beside a run', { timeout: 180_000 }, () => {
+describe('the checker beside a run', { timeout: 300_000 }, () => {
   it('has nothing against a whole run with the old application writing', async () => {
     const it_ = await begin('whole');
     const { run } = it_;
