@@ -36,4 +36,4 @@ create table highwater.worker_report (
   primary key (instance, migration_id, role)
 ) with (fillfactor = 50);
 
-insert into highwater.schema_version (version) values (3);
+insert into highwater.schema_version (version) values (2);

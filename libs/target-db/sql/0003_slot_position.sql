@@ -10,4 +10,4 @@ create table highwater.slot_position (
   primary key (migration_id, slot)
 ) with (fillfactor = 50);
 
-insert into highwater.schema_version (version) values (4);
+insert into highwater.schema_version (version) values (3);
