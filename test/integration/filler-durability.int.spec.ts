@@ -60,11 +60,7 @@ it('fills that a crash of the server took back are filled again', async () => {
     await asApplication('update highwater.gate set live_open = false');
     await asApplication(`insert into act (id, grp) select ${from} + g, 1 + g % 9 from generate_series(1, 50) g`);
     // the relay has told the server, so that only Kafka's offsets stand between the hints and oblivion
-    const [written] = await asApplication<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
-    await waitFor('the relay', async () => {
-      const at = `select from pg_replication_slots where confirmed_flush_lsn >= '${written?.lsn}'`;
-      return (await asApplication(at)).length > 0;
-    });
+    await relayed();
     await asApplication('update highwater.gate set live_open = true');
     await waitFor('the fills', async () => (await nulls()) === 0, { everyMs: 2, describe: () => live.filler.status() });
     await server().restart?.('immediate');
@@ -81,6 +77,7 @@ it('fills that a crash of the server took back are filled again', async () => {
 it('commits no offset while a flush is not through', async () => {
   const standby = await slowStandby(server().superuserUrl);
   try {
+    await relayed();
     const { ends: before } = await waitFor('every offset', async () => {
       const now = await offsets();
       return now.committed === now.ends ? now : undefined;
@@ -106,6 +103,19 @@ it('commits no offset while a flush is not through', async () => {
     await standby.close();
   }
 });
+
+/** Everything committed by now is in Kafka, what a restarted relay sends again included. */
+async function relayed(): Promise<void> {
+  const [written] = await asApplication<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
+  await waitFor(
+    'the relay',
+    async () => {
+      const at = `select from pg_replication_slots where confirmed_flush_lsn >= '${written?.lsn}'`;
+      return (await asApplication(at)).length > 0;
+    },
+    { timeoutMs: 40_000, describe: () => live.relay.status() },
+  );
+}
 
 /** Summed over the partitions: what is committed, and where the partitions end. */
 async function offsets(): Promise<{ committed: number; ends: number }> {

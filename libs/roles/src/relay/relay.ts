@@ -24,7 +24,7 @@ export interface RelayStatus {
 
 const standbyEveryMs = 1_000;
 const backoffMsMax = 15_000;
-/** A session that streamed for so long was healthy: the next failure starts from the shortest pause. */
+/** A session that streamed for so long was healthy, as one that acknowledged something was: the next failure starts from the shortest pause. */
 const healthyAfterMs = 10_000;
 
 /**
@@ -85,8 +85,9 @@ export class Relay {
   private async live(): Promise<void> {
     const { logger, stream, migrationId } = this.options;
     for (let failures = 0; !this.stopped.signal.aborted;) {
+      const ackedBefore = this.acked;
       const { end, streamedMs } = await this.oneSession();
-      if (streamedMs > healthyAfterMs) failures = 0;
+      if (streamedMs > healthyAfterMs || this.acked > ackedBefore) failures = 0;
       switch (end.kind) {
         case 'stopped':
           break;
