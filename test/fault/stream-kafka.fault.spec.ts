@@ -77,7 +77,9 @@ describe.sequential('Kafka is away', () => {
       async () => (await run.engine.control.get(run.id)).slot?.alarm ?? undefined,
     );
     expect(status).toMatch(/that the server keeps \(max_slot_wal_keep_size\)/);
-    expect((await run.condition('SlotHealthy'))?.status).toBe('False');
+    await waitFor('the condition', async () => (await run.condition('SlotHealthy'))?.status === 'False', {
+      describe: () => run.condition('SlotHealthy'),
+    });
     await waitFor('the application to go on', () => application.statements() > before + 50);
     expect(application.failed).toEqual([]);
     await proxy.up();
