@@ -1,5 +1,5 @@
 import type { CompiledDerivation } from '@highwater/derivation';
-import { messageOf } from '@highwater/kernel';
+import { isHighwaterError, messageOf } from '@highwater/kernel';
 import type { Plan } from '@highwater/plan';
 import {
   checkPrivileges,
@@ -9,7 +9,10 @@ import {
   type RequiredPrivilege,
 } from '../install/required-privileges.js';
 import { rolesOf } from '../install/roles.js';
+import { pauseBeforeTry } from '../replication/tries.js';
+import { sessionCodes } from '../session/codes.js';
 import type { Database } from '../session/database.js';
+import { isConnectionLoss } from '../session/errors.js';
 import { accessRoles } from '../session/settings.js';
 import type { FillTarget } from '../target.js';
 import { judge, type Finding, type PreflightCheck } from './check.js';
@@ -28,14 +31,31 @@ export interface PreflightRequest {
   readonly kafka?: { readonly reachable: true } | { readonly reachable: false; readonly message: string };
 }
 
+/** Looks in all while connections are lost, within about two seconds: a server that restarts is an obstacle, a connection cut once is none. */
+const looksMax = 5;
+
 /**
  * Everything that can be known before anything is written. Reads only. Without all four connections nothing else is asked.
  * What the plan may accept by name fails until it does.
  */
 export async function runPreflight(request: PreflightRequest): Promise<PreflightCheck[]> {
+  for (let look = 1; ; look += 1) {
+    try {
+      return await lookOnce(request, look === looksMax);
+    } catch (error) {
+      if (look === looksMax || !isLoss(error)) throw error;
+      await pauseBeforeTry(look);
+    }
+  }
+}
+
+const isLoss = (error: unknown): boolean =>
+  isHighwaterError(error) ? error.code === sessionCodes.unreachable : isConnectionLoss(error);
+
+async function lookOnce(request: PreflightRequest, last: boolean): Promise<PreflightCheck[]> {
   const { database, plan, targets } = request;
   const derivations = targets.map((target) => target.derivation);
-  const connections = await Promise.all(accessRoles.map((role) => connection(database, role)));
+  const connections = await Promise.all(accessRoles.map((role) => connection(database, role, last)));
   const refused = connections.filter((c) => c.status === 'fail');
   if (refused.length > 0) return refused.map((finding) => judge(finding, plan.accept));
   const roles = await rolesOf(database);
@@ -52,7 +72,8 @@ export async function runPreflight(request: PreflightRequest): Promise<Preflight
   return findings.map((finding) => judge(finding, plan.accept));
 }
 
-async function connection(database: Database, role: (typeof accessRoles)[number]): Promise<Finding> {
+/** A lost connection is a finding of the last look only. */
+async function connection(database: Database, role: (typeof accessRoles)[number], last: boolean): Promise<Finding> {
   try {
     await database[role].query(`preflight as access role ${role}`, 'select 1');
     return {
@@ -61,6 +82,7 @@ async function connection(database: Database, role: (typeof accessRoles)[number]
       message: `access role ${role} connects, with its session settings read back`,
     };
   } catch (error) {
+    if (!last && isLoss(error)) throw error;
     return { check: 'Connection', status: 'fail', message: messageOf(error) };
   }
 }

@@ -1,6 +1,7 @@
 import type { CompiledDerivation, TableSearch } from '@highwater/derivation';
 import { messageOf } from '@highwater/kernel';
 import type { Access, Database } from '../session/database.js';
+import { isConnectionLoss } from '../session/errors.js';
 import { sqlstateOf } from '../session/sqlstate.js';
 import type { Finding } from './check.js';
 
@@ -28,6 +29,7 @@ async function runRule(fill: Access, d: CompiledDerivation): Promise<Finding[]> 
     });
     return [];
   } catch (error) {
+    if (isConnectionLoss(error)) throw error; // says nothing about the rule
     // told as missing grants already
     if (sqlstateOf(error) === '42501') return [];
     const message = `${what} cannot be run: ${messageOf(error)} (${sqlstateOf(error) ?? 'no SQLSTATE'})`;
