@@ -46,7 +46,8 @@ const deadLetters = async (): Promise<number> => {
   await admin.disconnect();
   return offsets.reduce((sum, { high }) => sum + Number(high), 0);
 };
-const tally = async (): Promise<{ already: number; gone: number }> => (await run.engine.control.get(run.id)).hints;
+const tally = async (): Promise<{ already: number; gone: number; deadLetter: number }> =>
+  (await run.engine.control.get(run.id)).hints;
 const shuffled = <T>(all: readonly T[]): T[] =>
   all
     .map((one, n) => [(n * 7919) % 1009, one] as const)
@@ -108,6 +109,7 @@ it('F79 F80 poison goes to the dead-letter topic and forged hints have no effect
     async () => (await deadLetters()) === 10 && (await tally()).gone >= before.gone + 2,
     { describe: async () => [await deadLetters(), await tally()] },
   );
+  await waitFor('the status to count them', async () => (await tally()).deadLetter === 10, { describe: tally });
   const now = await fills();
   expect([now.overwritten, now.otherColumns, now.fills - watched.fills]).toEqual([0, 0, 8]);
 });

@@ -43,6 +43,7 @@ export * from './fill/fill-batch.js';
 export * from './fill/commit-witness.js';
 export * from './fill/held-transactions.js';
 export * from './fill/row-error.js';
+export { countDeadLetters } from './fill/tally.js';
 export * from './fill/unfillable.js';
 export * from './sweep/create-ranges.js';
 export * from './sweep/fill-chunk.js';

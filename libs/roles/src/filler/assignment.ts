@@ -24,6 +24,8 @@ export interface Assignment {
   pending: HintItem[];
   /** Found unusable, not yet stored in the dead-letter topic; unsettled until they are. */
   dead: Dead[];
+  /** In the dead-letter topic, not yet in the tally; unsettled until they are. */
+  uncounted: Dead[];
   /** Dead letters or a fence could not be stored; look again although no hint is pending. */
   unfinished: boolean;
   current: boolean;

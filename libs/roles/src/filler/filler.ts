@@ -164,6 +164,7 @@ export class Filler {
       arrivals: new Arrivals(),
       pending: [],
       dead: [],
+      uncounted: [],
       unfinished: false,
       current: true,
     };

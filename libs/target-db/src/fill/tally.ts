@@ -1,4 +1,5 @@
 import type { Verdict } from '@highwater/kernel';
+import type { Access } from '../session/database.js';
 import type { FillTarget } from '../target.js';
 import type { FillHint, HintVerdict } from './fill-batch.js';
 import { literal } from './transaction.js';
@@ -41,4 +42,19 @@ export function tallyStatement(
   return `insert into highwater.fill_tally as f (migration_id, target_no, partition, ${counted.join(', ')}) values ${rows.join(
     ', ',
   )} on conflict (migration_id, target_no, partition) do update set ${counted.map((c) => `${c} = f.${c} + excluded.${c}`).join(', ')}; `;
+}
+
+/** Adds to the tally of each partition; of no target, since what is no hint names none: they stand with the plan's first. */
+export async function countDeadLetters(
+  fill: Access,
+  migrationId: string,
+  byPartition: ReadonlyMap<number, number>,
+): Promise<void> {
+  await fill.query(
+    'counting dead letters',
+    `insert into highwater.fill_tally as f (migration_id, target_no, partition, dead_letter)
+     select $1, 0, partition, n from rows from (pg_catalog.unnest($2::int4[]), pg_catalog.unnest($3::int8[])) as t (partition, n)
+     on conflict (migration_id, target_no, partition) do update set dead_letter = f.dead_letter + excluded.dead_letter`,
+    [migrationId, [...byPartition.keys()], [...byPartition.values()]],
+  );
 }
