@@ -52,6 +52,31 @@ async function withAdmin<T>(
 export const kafkaReachable = (settings: KafkaSettings): Promise<number> =>
   withAdmin(settings, 'looking for Kafka', async (admin) => (await admin.describeCluster()).brokers.length);
 
+/** A broker has answered that a topic exists before it, or another one, can say who leads it; within about three seconds it can. */
+const staleTries = 8;
+const staleTypes = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION']);
+
+interface KafkaFailure {
+  readonly type?: string;
+  readonly cause?: KafkaFailure;
+  readonly errors?: readonly KafkaFailure[];
+}
+const isStale = (error: KafkaFailure): boolean =>
+  staleTypes.has(error.type ?? '') ||
+  (error.cause !== undefined && isStale(error.cause)) ||
+  (error.errors?.every(isStale) ?? false);
+
+async function untilKnown<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (tries === staleTries || !isStale(error as KafkaFailure)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100 * tries));
+    }
+  }
+}
+
 /** Creates what is missing; an existing topic is kept when its partition count is the one asked for, else HW3102. */
 export async function ensureTopics(
   settings: KafkaSettings,
@@ -63,24 +88,22 @@ export async function ensureTopics(
     settings,
     `creating topics ${names}`,
     async (admin) => {
-      await admin
-        .createTopics({
-          waitForLeaders: true,
-          topics: topics.map(({ topic, partitions }) => ({
-            topic,
-            numPartitions: partitions,
-            configEntries: topicConfig,
-          })),
-        })
-        .catch((error: unknown) => {
-          throw new HighwaterError(
-            messagingCodes.topicRefused,
-            'backoff',
-            `creating topics ${names}: ${messageOf(error)}`,
-            { topics: topics.map((t) => t.topic) },
-          );
-        });
-      const found = await admin.fetchTopicMetadata({ topics: topics.map((topic) => topic.topic) });
+      const wanted = topics.map(({ topic, partitions }) => ({
+        topic,
+        numPartitions: partitions,
+        configEntries: topicConfig,
+      }));
+      const found = await untilKnown(async () => {
+        await admin.createTopics({ waitForLeaders: true, topics: wanted });
+        return admin.fetchTopicMetadata({ topics: topics.map((topic) => topic.topic) });
+      }).catch((error: unknown) => {
+        throw new HighwaterError(
+          messagingCodes.topicRefused,
+          'backoff',
+          `creating topics ${names}: ${messageOf(error)}`,
+          { topics: topics.map((t) => t.topic) },
+        );
+      });
       for (const { topic, partitions } of topics) {
         const count = found.topics.find((entry) => entry.name === topic)?.partitions.length ?? 0;
         if (count !== partitions)
