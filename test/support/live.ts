@@ -26,7 +26,8 @@ export async function liveFill(p: Prepared): Promise<Live> {
   const first = targets[0];
   if (!first) throw new Error('the plan has no target');
   const id = migrationId(plan.migration);
-  const name = `hw_${first.short}`;
+  // never a name twice: what an earlier slot of this name acknowledged is on record
+  const name = `hw_${first.short}_${unique()}`;
   const kafka = { brokers: await brokers(), clientId: 'test', topicPrefix: `t${unique()}` };
   const names = topicNames(kafka.topicPrefix, id);
   await ensureTopics(kafka, [

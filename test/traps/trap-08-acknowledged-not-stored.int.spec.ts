@@ -178,8 +178,13 @@ it('loses no row of adjacent commits and COPY while the relay is cut off again a
     }
   });
   for (; cuts < 6; cuts += 1) {
-    const { hintsSent } = relay.status();
+    const { hintsSent, ackedLsn } = relay.status();
     await waitFor('more hints', () => relay.status().hintsSent > hintsSent + 200, { describe: () => relay.status() });
+    // every other time behind an acknowledgement; else in the middle of what it sends again, with ever longer pauses
+    if (cuts % 2 === 1)
+      await waitFor('an acknowledgement', () => relay.status().ackedLsn !== ackedLsn, {
+        describe: () => relay.status(),
+      });
     // no chance to say good-bye: what was received and not acknowledged comes again
     await p.admin.query(`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1`, [
       stream.slot,

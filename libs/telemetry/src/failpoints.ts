@@ -23,6 +23,8 @@ export const failpointNames = [
   'finish.bridgeSent',
   'finish.afterBridge',
   'operation.afterAccepted',
+  'filler.beforeFill',
+  'filler.afterCommit',
 ] as const;
 export type Failpoint = (typeof failpointNames)[number];
 

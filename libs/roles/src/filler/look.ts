@@ -1,4 +1,5 @@
 import type { Verdict } from '@highwater/kernel';
+import { failpoint } from '@highwater/telemetry';
 import { fillBatch, type CommitWitness, type Database, type FillTarget } from '@highwater/target-db';
 import type { Dead } from './assignment.js';
 import { contendedLooksMax } from './retry-policy.js';
@@ -96,7 +97,9 @@ async function fillTarget(
     parkedBefore: item.parked > 0,
     lastLook: item.contended >= contendedLooksMax,
   }));
+  await failpoint('filler.beforeFill');
   const outcome = await fillBatch(context.database.fill, target, hints, context.limits);
+  await failpoint('filler.afterCommit'); // of the rows; the offset comes later
   if (outcome.kind === 'gateClosed') throw new GateClosed();
   const counted: Partial<Record<Verdict, number>> = {};
   items.forEach((item, i) => {
