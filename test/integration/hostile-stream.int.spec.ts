@@ -102,8 +102,10 @@ describe('a stream that breaks, under two processes', () => {
     await epoch(2);
     const second = await ready();
     expect(Number(second)).toBeGreaterThan(Number(first));
-    const events = await engine().control.events('hostile', 0, 200);
-    const types = events.map((event) => event.type);
+    const types = await waitFor('the event of readiness', async () => {
+      const all = (await engine().control.events('hostile', 0, 200)).map((event) => event.type);
+      return all.lastIndexOf('BecameReady') > all.indexOf('StreamBroken') && all;
+    });
     expect(
       types.slice(types.indexOf('StreamBroken')).filter((type) => /^(Stream|Sweep|CeasedReady|BecameReady)/.test(type)),
     ).toEqual(
