@@ -272,6 +272,37 @@ describe('the filler', () => {
     p = await prepare(await freshDatabase(), schema, plan);
   });
 
+  it('is not held by a fill of an assignment that is over', async () => {
+    await p.admin.query(`
+      create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.15); return new; end';
+      create trigger slow before update on act for each row when (old.id = 77) execute function slow();
+      insert into act (id, grp) values (77, 1), (78, 1)`);
+    const filler = await started();
+    await send([0, row(77)]);
+    const pid = await waitFor(
+      'the fill to write',
+      async () => ((await rows(`select pid from pg_stat_activity where wait_event = 'PgSleep'`)) as [[number]])[0]?.[0],
+      { everyMs: 2 },
+    );
+    process.kill(pid, 'SIGSTOP');
+    try {
+      // the session that watches over its commits ends with the others, and by that the assignment
+      await rows(
+        `select pg_terminate_backend(pid) from pg_stat_activity where usename = '${p.roles.fill}' and pid <> ${pid}`,
+      );
+      const state = (wanted: string) =>
+        waitFor(`the filler to be ${wanted}`, () => filler.status().state === wanted, { everyMs: 2 });
+      await state('joining');
+      await state('consuming');
+      process.kill(pid, 'SIGTERM');
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await p.admin.query('drop function slow cascade');
+    await send([1, row(78)]);
+    await waitFor('the rows', async () => (await nulls()) === 0, { describe: () => filler.status() });
+  });
+
   it('shares partitions in a group and takes over from one that leaves', async () => {
     const [a, b] = [await started(), await started()];
     await waitFor(

@@ -18,6 +18,8 @@ const roundsMax = 8;
 const perBlockMin = 0.5;
 /** With several workers a page's old versions go when the others' snapshots are younger: a chunk or two later. */
 const chunksPerRound = 4;
+/** A chunk takes the rest of its stretch along while it grows by less than this. */
+const restTakenAlong = 1.35;
 /** Below this the fixed price of a chunk weighs more than what rounds give. */
 const chunkRowsMin = 2_500;
 
@@ -70,7 +72,9 @@ export function nextBlocks(range: BlockRange, cursor: KeyText | null, wanted: nu
   const end = ends[at.round] ?? places;
   const last = end === places;
   const perBlock = Math.max(perBlockMin, (range.rowsPerBlock * (end - from)) / places);
-  const to = at.chunkTo ?? Math.min(at.stretchTo, at.block + Math.max(1, Math.ceil(rows / perBlock)));
+  const blocks = Math.max(1, Math.ceil(rows / perBlock));
+  // a round is a little more than what the chunks of its stretch were meant to take: no short chunk behind them, each pays the same price again
+  const to = at.chunkTo ?? (at.stretchTo - at.block < blocks * restTakenAlong ? at.stretchTo : at.block + blocks);
   let next: At | undefined;
   if (to < at.stretchTo) next = { ...at, block: to };
   else if (!last) next = { ...at, round: at.round + 1, block: at.stretchFrom };
