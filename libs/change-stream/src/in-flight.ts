@@ -4,8 +4,8 @@ export interface InFlightLimits {
   readonly resumeBelowBytes: number;
 }
 
-/** 16 MiB of hints are some 100,000 rows: seconds of work for Kafka, little memory for us. */
-export const inFlightLimits: InFlightLimits = { pauseAboveBytes: 16 * 1024 * 1024, resumeBelowBytes: 8 * 1024 * 1024 };
+/** 4 MiB of hints are some 25,000 rows: several requests to Kafka ahead, and with their objects some 30 MiB of memory. */
+export const inFlightLimits: InFlightLimits = { pauseAboveBytes: 4 * 1024 * 1024, resumeBelowBytes: 2 * 1024 * 1024 };
 
 /** `keep` between the two marks, so that a reader at the limit does not flap. */
 export function intakeVerdict(
