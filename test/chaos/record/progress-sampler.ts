@@ -3,7 +3,10 @@ import { again, Reconnecting, type Looped } from './looped.js';
 
 const everyMs = 200;
 
-/** What the product says of itself: progress, readiness, fences. Fences are forgotten after a while, so the newest state of each is kept. */
+/**
+ * What the product says of itself: progress, readiness, fences. Fences are forgotten after a while, arrivals first: of each is kept what
+ * was seen when most of its arrivals were there, or a fence that came back would look as if it never had.
+ */
 export function sampleProgress(
   url: string,
   migration: string,
@@ -31,7 +34,9 @@ export function sampleProgress(
     );
     const last = evaluated[0]?.readiness;
     if (last) readiness.push({ ...last, at: Date.now() });
-    for (const { token, ...fence } of await readFences(admin, migration)) fences.set(token, fence);
+    for (const { token, ...fence } of await readFences(admin, migration)) {
+      if (fence.arrived >= (fences.get(token)?.arrived ?? 0)) fences.set(token, fence);
+    }
   });
   return {
     progress,
