@@ -11,6 +11,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { cloudEventType, eventJsonSchemas } from '@highwater/migration';
 import type { ApplicationLine } from '../../libs/local-stack/src/demo/application/main.js';
 import type { ConsumerLine } from '../../libs/local-stack/src/demo/consumer/main.js';
+import { copyIn } from '../../libs/local-stack/src/demo/application/copy-in.js';
 import { oracle } from '../../libs/local-stack/src/demo/oracle.js';
 import { seedDatabase } from '../../libs/local-stack/src/demo/seed.js';
 import { brokers, unique, usePostgres, waitFor } from '../support/stack.js';
@@ -108,6 +109,26 @@ describe('the demo’s application', () => {
     child.stdin?.end();
     expect(await ended()).toMatchObject({ version: 'new', tally: { errors: {} } });
     expect(await query(url, count)).toEqual(before);
+  });
+
+  it('a COPY that the server refuses, or whose connection is lost, ends with its error: nothing waits for it', async () => {
+    const { url } = await seeded();
+    const holder = new pg.Client({ connectionString: url });
+    const writer = new pg.Client({ connectionString: url, application_name: 'copying' });
+    writer.on('error', () => undefined);
+    await Promise.all([holder.connect(), writer.connect()]);
+    await expect(copyIn(writer, '"Nowhere" (id)', [['a']])).rejects.toMatchObject({ code: '42P01' });
+    await copyIn(writer, '"Organization" (id, name)', [['copied', 'after a refusal']]);
+    await holder.query(`begin; lock table "Organization"`);
+    const lost = expect(copyIn(writer, '"Organization" (id, name)', [['lost', 'in between']])).rejects.toThrow();
+    await waitFor('the COPY to wait for the lock, and its end', async () => {
+      const { rowCount } = await holder.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'copying' and wait_event_type = 'Lock'`,
+      );
+      return rowCount === 1;
+    });
+    await lost;
+    await holder.end();
   });
 
   it('the oracle sees a wrong value and what is left of ours', async () => {

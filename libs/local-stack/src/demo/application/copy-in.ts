@@ -22,12 +22,12 @@ class CopyIn {
     connection.sendCopyFromChunk(Buffer.from(this.rows.map((row) => `${row.map(copyText).join('\t')}\n`).join('')));
     connection.endCopyFrom();
   }
-  #error: Error | undefined;
+  /** The last that is heard of a query: after an error of the server, and when the connection is lost, `pg` forgets it. */
   handleError(error: Error): void {
-    this.#error = error;
+    this.done(error);
   }
   handleReadyForQuery(): void {
-    this.done(this.#error);
+    this.done();
   }
   handleCommandComplete(): void {
     // The row count is known already.
