@@ -8,6 +8,7 @@ import { type DerivationIssue, Issues, nameOf } from './issue.js';
 import { printJoin } from './join.js';
 import { Lookup } from './lookup.js';
 import { simplify } from './node.js';
+import { printBranches } from './print-branch.js';
 import { printReason, printReferentExists, printValue } from './print.js';
 import { RuleResolver } from './resolve.js';
 import { comparable, isBuiltin, sameType } from './types.js';
@@ -59,6 +60,7 @@ function compileEntry(entry: PlannedTable, path: PlanPath, lookup: Lookup): Comp
     target: { name: target.name, ident: target.ident, type: target.type },
     expression: printValue(node, 'r', 0, target) as SqlExpression,
     reason: printReason(node, 'r', target) as SqlExpression,
+    branches: printBranches(resolved, target),
     inputs: inputs.list,
     ...(inputs.searches.length === 0 ? {} : { searches: inputs.searches }),
     ...(inputs.functions.length === 0 ? {} : { functions: inputs.functions }),

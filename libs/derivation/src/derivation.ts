@@ -1,4 +1,5 @@
 import type { CatalogFunction, CatalogTable, Ident, SqlExpression } from './catalog.js';
+import type { RuleBranches } from './print-branch.js';
 
 /** A table and the columns of it that a compiled rule reads: what to grant, fingerprint and publish. */
 export interface DerivationInput {
@@ -51,6 +52,8 @@ export interface CompiledDerivation {
   readonly expression: SqlExpression;
   /** Text: one of NoValueReason when `expression` is NULL, else NULL. */
   readonly reason: SqlExpression;
+  /** Which way through the rule gives the value: for the forecast alone. */
+  readonly branches: RuleBranches;
   readonly inputs: readonly DerivationInput[];
   /** Tables that a `lookup` searches, and the columns by which: each row costs a scan where no index begins with one of them. */
   readonly searches?: readonly TableSearch[];

@@ -10,7 +10,7 @@ import { sameType, typeSql } from './types.js';
 export type { PrintTarget };
 
 /** What a map looks up. */
-const mapped = textAim('the input of map');
+export const mapped = textAim('the input of map');
 
 /** The value as scalar SQL over the row alias; parents are aliased p1, p2, … by depth, so no two scopes meet. */
 export function printValue(node: Node, alias: string, depth: number, target: PrintTarget): string {

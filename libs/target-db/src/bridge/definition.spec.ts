@@ -16,6 +16,7 @@ const target: FillTarget = {
     target: { name: 'workspaceId', ident: '"workspaceId"' as Ident, type: 'text' },
     expression: `(select p."orgId" from public."Group" as p where p.id = r."groupId")` as SqlExpression,
     reason: `null` as SqlExpression,
+    branches: { expression: `0` as SqlExpression, labels: ['orgId'] },
     inputs: [],
     referentExists: `exists (select from public."Workspace" as w where w.id = v.value)` as SqlExpression,
   },

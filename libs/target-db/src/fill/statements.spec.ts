@@ -19,7 +19,8 @@ function target(table: string, key: [name: string, type: string][]): FillTarget 
       target: { name: 'workspaceId', ident: ident('"workspaceId"'), type: 'text' },
       expression: 'r.org' as SqlExpression,
       reason: `case when r.org is null then 'InputNull' end` as SqlExpression,
-      inputs: [],
+      branches: { expression: `0` as SqlExpression, labels: ['orgId'] },
+    inputs: [],
       join: {
         from: 'only public."Group" as j1' as SqlExpression,
         on: 'j1.id OPERATOR(pg_catalog.=) r.grp' as SqlExpression,
