@@ -49,11 +49,14 @@ const only = async (source: string): Promise<CompiledDerivation> => {
 };
 
 /** `key → value or reason` of every row, by the compiled SQL. */
-async function bySql({ table, key, expression, reason }: CompiledDerivation): Promise<Map<string, unknown>> {
+async function bySql({ table, key, expression, reason, branches }: CompiledDerivation): Promise<Map<string, unknown>> {
   const keys = key.map(({ ident }) => `r.${ident}::pg_catalog.text`).join(', ');
-  const { rows } = await client.query<{ k: string[]; value: string | null; reason: string | null }>(
-    `select array[${keys}] as k, ${expression} as value, ${reason} as reason from ${table.ident} as r`,
+  const { rows } = await client.query<{ k: string[]; value: string | null; reason: string | null; branch: number }>(
+    `select array[${keys}] as k, ${expression} as value, ${reason} as reason, ${branches.expression} as branch from ${table.ident} as r`,
   );
+  // some way gave each value, and none where there is none
+  for (const { value, branch } of rows)
+    expect(branches.labels[branch ?? -1] === undefined, branches.labels.join()).toBe(value === null);
   return new Map(rows.map((row) => [JSON.stringify(row.k), { value: row.value, reason: row.reason }]));
 }
 

@@ -20,7 +20,7 @@ function target(table: string, key: [name: string, type: string][]): FillTarget 
       expression: 'r.org' as SqlExpression,
       reason: `case when r.org is null then 'InputNull' end` as SqlExpression,
       branches: { expression: `0` as SqlExpression, labels: ['orgId'] },
-    inputs: [],
+      inputs: [],
       join: {
         from: 'only public."Group" as j1' as SqlExpression,
         on: 'j1.id OPERATOR(pg_catalog.=) r.grp' as SqlExpression,
