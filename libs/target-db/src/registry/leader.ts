@@ -9,8 +9,12 @@ const leaderClass = 0x68776c64; // "hwld"
 export type LeaderPurpose = 'control' | 'event-publisher';
 const objects: Readonly<Record<LeaderPurpose, number>> = { control: 1, 'event-publisher': 2 };
 
+/** A leader that says nothing for so long, because it is frozen (SIGSTOP, a paused virtual machine), loses the lead. */
+const silenceMsMax = 15_000;
+
 /**
- * Leadership by a session lock on a connection of its own: it ends with the session, so a killed process leaves no lock behind.
+ * Leadership by a session lock on a connection of its own: it ends with the session, so a killed process leaves no lock behind, and the server
+ * ends the session of one that is frozen (`idle_session_timeout`), since it no longer says that it is there.
  * It only avoids double work: every act is safe when two do it (expected versions, catalog-driven steps).
  *
  * @returns undefined when another process leads.
@@ -19,9 +23,11 @@ export async function tryLead(
   settings: DatabaseSettings,
   purpose: LeaderPurpose,
   onLost: (error: Error) => void,
+  silentForMs = silenceMsMax,
 ): Promise<{ release(): Promise<void> } | undefined> {
   const client = new pg.Client({ ...connectionConfig(settings, 'state'), connectionTimeoutMillis: 10_000 });
   let released = false;
+  let heartbeat: NodeJS.Timeout | undefined;
   client.on('error', (error) => {
     if (!released) onLost(error);
   });
@@ -34,11 +40,24 @@ export async function tryLead(
     ]);
     if (rows[0]?.led) {
       client.on('end', () => {
+        clearInterval(heartbeat);
         if (!released) onLost(new Error('the session that held the lead ended'));
       });
+      await client.query(`set idle_session_timeout = ${silentForMs}`);
+      let unanswered = false;
+      heartbeat = setInterval(() => {
+        if (unanswered) return;
+        unanswered = true;
+        // a lost connection is told by `error` and `end`
+        client.query('select').then(
+          () => (unanswered = false),
+          () => undefined,
+        );
+      }, silentForMs / 3).unref();
       return {
         async release() {
           released = true;
+          clearInterval(heartbeat);
           await client.end().catch(() => undefined);
         },
       };

@@ -1,0 +1,44 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { afterEach, expect, it } from 'vitest';
+import { tryLead } from '@highwater/target-db';
+import { usePostgres, waitFor } from '../support/stack.js';
+
+const cluster = usePostgres();
+const silentForMs = 1_000;
+let other: ChildProcess | undefined;
+afterEach(() => other?.kill('SIGKILL'));
+
+const leads = `
+  import { tryLead } from ${JSON.stringify(new URL('../../libs/target-db/dist/index.js', import.meta.url).href)};
+  const url = process.argv[1];
+  const lead = await tryLead({ urls: { stream: url, fill: url, state: url, ddl: url } }, 'control', () => console.log('lost'), ${silentForMs});
+  console.log(lead ? 'leads' : 'stands by');
+  setInterval(() => {}, 1_000);`;
+
+it('a leader that is frozen loses the lead to another, and knows it when it wakes up; one that is there keeps it', async () => {
+  const url = await cluster.freshDatabase();
+  const child = spawn(process.execPath, ['--input-type=module', '-e', leads, url], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  other = child;
+  const said: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => said.push(line));
+  const describe = (): unknown => said;
+  await waitFor('the other process to lead', () => said.includes('leads'), { describe });
+
+  const urls = { stream: url, fill: url, state: url, ddl: url };
+  const ask = () => tryLead({ urls }, 'control', () => undefined, silentForMs);
+  const until = Date.now() + 3 * silentForMs;
+  await waitFor('three times the silence to go by while it is asked for', async () => {
+    expect(await ask()).toBeUndefined();
+    return Date.now() > until;
+  });
+  expect(said).toEqual(['leads']);
+
+  child.kill('SIGSTOP');
+  const lead = await waitFor('the lead of a frozen process to be free', ask, { timeoutMs: 20_000 });
+  child.kill('SIGCONT');
+  await waitFor('the woken process to know that it leads no longer', () => said.includes('lost'), { describe });
+  await lead.release();
+});
