@@ -33,7 +33,12 @@ export interface OpenStream {
   close(): Promise<void>;
 }
 
-export async function openStream(server: PostgresServer, name: string): Promise<OpenStream> {
+export async function openStream(
+  server: PostgresServer,
+  name: string,
+  /** Entities are made from the table too. */
+  { source = false }: { source?: boolean } = {},
+): Promise<OpenStream> {
   const tag = unique();
   const appUrl = await server.createDatabase(`${name}_${tag}`);
   const app = new pg.Client({ connectionString: appUrl });
@@ -70,7 +75,7 @@ export async function openStream(server: PostgresServer, name: string): Promise<
     [migrationId, short],
   );
   const kafka: KafkaSettings = { brokers: await brokers(), clientId: `test-${tag}`, topicPrefix: 'test' };
-  const stream = await openEpoch(database, kafka, migrationId, short, 1);
+  const stream = await openEpoch(database, kafka, migrationId, short, 1, source);
   const { rows } = await app.query<{ oid: number }>(`select 'app."Activity"'::regclass::oid::int8::int4 as oid`);
   const target = targetOf(migrationId, short, rows[0]?.oid ?? 0);
   const broken: BrokenStream[] = [];
@@ -93,6 +98,7 @@ export async function openStream(server: PostgresServer, name: string): Promise<
         short,
         stream,
         targets: [target],
+        sources: source ? [{ source: target.derivation.table, sourceKey: target.derivation.key }] : [],
         logger: quiet,
         checkEveryMs: 50,
         onBroken: (found) => broken.push(found),
@@ -120,6 +126,7 @@ export async function openEpoch(
   migrationId: MigrationId,
   short: string,
   epoch: number,
+  source = false,
 ): Promise<StreamInfo> {
   const name = `hw_${short}`;
   const partitions = 2;
@@ -132,7 +139,9 @@ export async function openEpoch(
     name,
     migrationId,
     planHash: 'hash',
-    tables: [{ ident: 'app."Activity"' as never, key: ['id' as never], targets: ['"workspaceId"' as never] }],
+    tables: [
+      { ident: 'app."Activity"' as never, key: ['id' as never], targets: source ? [] : ['"workspaceId"' as never] },
+    ],
   });
   await createSlot(database, { name });
   const topic = await topicFacts(kafka, topics.hints);

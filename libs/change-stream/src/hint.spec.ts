@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeHint, encodeHint, hintBytesMax, isPoison, type FenceHint, type RowHint } from './hint.js';
+import {
+  decodeHint,
+  encodeHint,
+  hintBytesMax,
+  isPoison,
+  type EntityHint,
+  type FenceHint,
+  type RowHint,
+} from './hint.js';
 import { partitionOf } from './partition.js';
 
 const row: RowHint = {
@@ -13,6 +21,7 @@ const row: RowHint = {
   xid: '123456',
   lsn: '0/16B3748',
 };
+const entity: EntityHint = { ...row, kind: 'entity', table: ['public', 'Organization'], key: ['o1'] };
 const fence: FenceHint = {
   v: 1,
   kind: 'fence',
@@ -43,6 +52,7 @@ describe('hint codec', () => {
       ),
     );
     expect(decodeHint(encodeHint(fence))).toEqual(fence);
+    expect(decodeHint(encodeHint(entity))).toEqual(entity);
   });
 
   it.each([
@@ -55,7 +65,7 @@ describe('hint codec', () => {
     ['Malformed', '1'],
     ['UnknownVersion', text({ ...row, v: 2 })],
     ['UnknownVersion', text({})],
-    ['UnknownKind', text({ ...row, kind: 'entity' })],
+    ['UnknownKind', text({ ...row, kind: 'entities' })],
     ['TooLarge', 'x'.repeat(hintBytesMax + 1)],
     ['Malformed', text({ ...row, key: [] })],
     ['Malformed', text({ ...row, key: [1] })],
@@ -71,6 +81,10 @@ describe('hint codec', () => {
     ['Malformed', text({ ...row, epoch: '1' })],
     ['Malformed', text({ ...row, epoch: -1 })],
     ['Malformed', text({ ...row, migration: '' })],
+    ['Malformed', text({ ...entity, key: [] })],
+    ['Malformed', text({ ...entity, key: ['a\u0000b'] })],
+    ['Malformed', text({ ...entity, table: ['Organization'] })],
+    ['Malformed', text({ ...entity, xid: '-5' })],
     ['Malformed', text({ ...fence, partition: 4 })],
     ['Malformed', text({ ...fence, token: 'x'.repeat(257) })],
   ])('refuses as %s: %s', (poison, value) => {
@@ -83,7 +97,9 @@ describe('hint codec', () => {
         fc.oneof(
           fc.json(),
           fc.string(),
-          fc.record({ v: fc.constant(1), kind: fc.constantFrom('row', 'fence'), key: fc.anything() }).map(text),
+          fc
+            .record({ v: fc.constant(1), kind: fc.constantFrom('row', 'entity', 'fence'), key: fc.anything() })
+            .map(text),
         ),
         (value) => {
           expect(isPoison(decodeHint(value))).toBe(true);

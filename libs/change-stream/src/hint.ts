@@ -9,12 +9,17 @@ export interface RowHint {
   readonly epoch: number;
   /** Schema and name, exact and unquoted. */
   readonly table: readonly [string, string];
-  /** The server's own text of each key column, in the order of the derivation's key. */
+  /** The server's own text of each key column, in the order of the target's or the source's key. */
   readonly key: readonly string[];
   /** xid8 of the top-level transaction, decimal text. */
   readonly xid: string;
   /** Commit LSN, `16/B374D848`. Rows of one COPY share it: never deduplicate by it. */
   readonly lsn: string;
+}
+
+/** The same about a row of a source table: the entities that are made from it need a look. The key is the source's. */
+export interface EntityHint extends Omit<RowHint, 'kind'> {
+  readonly kind: 'entity';
 }
 
 /** Copy of a fence token for one partition: every hint of an earlier commit lies before it in that partition. */
@@ -29,7 +34,7 @@ export interface FenceHint {
   readonly lsn: string;
 }
 
-export type Hint = RowHint | FenceHint;
+export type Hint = RowHint | EntityHint | FenceHint;
 
 /** Why a Kafka value is no hint; goes to the dead-letter topic's header, so it never quotes the value. */
 export const poisonReasons = [
@@ -74,7 +79,8 @@ export function decodeHint(value: Uint8Array | string | null | undefined): Hint 
     return { poison: 'Malformed' };
   switch (hint['kind']) {
     case 'row':
-      return isRow(hint) ? (hint as unknown as RowHint) : { poison: 'Malformed' };
+    case 'entity':
+      return isRow(hint) ? (hint as unknown as RowHint | EntityHint) : { poison: 'Malformed' };
     case 'fence':
       return isFence(hint) ? (hint as unknown as FenceHint) : { poison: 'Malformed' };
     default:

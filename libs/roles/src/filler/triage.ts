@@ -61,7 +61,7 @@ export function triage(value: Uint8Array | null, expected: Expected): Triaged {
     const void_ = hint.partition !== expected.partition || hint.partitions !== expected.partitions;
     return void_ ? { kind: 'deadLetter', reason: 'VoidFence' } : { kind: 'fence', token: hint.token };
   }
-  const targets = expected.tables.get(tableId(...hint.table));
+  const targets = hint.kind === 'row' ? expected.tables.get(tableId(...hint.table)) : undefined;
   if (!targets) return { kind: 'deadLetter', reason: 'UnknownTable' };
   return { kind: 'row', key: hint.key, xid: hint.xid, targets };
 }

@@ -1,23 +1,34 @@
 import { formatLsn, widenXid, type Lsn, type Xid8 } from '@highwater/kernel';
 import { encodeHint, hintBytesMax, partitionOf, type StreamInfo } from '@highwater/change-stream';
+import type { CatalogTable, KeyColumn } from '@highwater/derivation';
 import type { OutgoingRecord } from '@highwater/messaging';
 import type { FillTarget } from '@highwater/target-db';
 
-/** Several targets on one table share its hints: the filler fills every target of the table that a hint names. */
+/** A table that entities are made from, with its own key. */
+export interface HintSource {
+  readonly source: CatalogTable;
+  readonly sourceKey: readonly KeyColumn[];
+}
+
+/** One kind of hint that the rows of a table give: each with the key columns of what it is for. */
 interface PublishedKey {
+  readonly kind: 'row' | 'entity';
   readonly table: readonly [string, string];
   readonly key: readonly string[];
 }
 
-/** What a row came to: a record, nothing to say, or proof that the publication is not the one we made. */
-export type MadeHint =
-  | { readonly kind: 'record'; readonly record: OutgoingRecord }
+/** What a row came to: records, nothing to say, or proof that the publication is not the one we made. */
+export type MadeHints =
+  | { readonly kind: 'records'; readonly records: readonly OutgoingRecord[] }
   | { readonly kind: 'none'; readonly why: 'OtherTable' | 'TooLarge' }
   | { readonly kind: 'missingColumn'; readonly column: string };
 
-/** Turns decoded changes into hints. Knows the current transaction's xid and commit position. */
+/**
+ * Turns decoded changes into hints: several targets on one table share its `row` hint, several entities made from one table its `entity` hint.
+ * Knows the current transaction's xid and commit position.
+ */
 export class HintMaker {
-  private readonly tables: ReadonlyMap<number, PublishedKey>;
+  private readonly tables: ReadonlyMap<number, readonly PublishedKey[]>;
   private xid = '0';
   private commitLsn = '0/0';
 
@@ -25,15 +36,20 @@ export class HintMaker {
     private readonly migration: string,
     private readonly stream: StreamInfo,
     targets: readonly FillTarget[],
+    sources: readonly HintSource[],
     /** A recent xid of the same server; moves along, so that it never is 2^31 away. */
     private xidReference: Xid8,
   ) {
-    this.tables = new Map(
-      targets.map(({ derivation: { table, key } }) => [
-        table.relid,
-        { table: [table.schema, table.name] as const, key: key.map((column) => column.name) },
-      ]),
-    );
+    const tables = new Map<number, Map<PublishedKey['kind'], PublishedKey>>();
+    const publish = (kind: PublishedKey['kind'], table: CatalogTable, key: readonly KeyColumn[]): void => {
+      const kinds = tables.get(table.relid) ?? new Map<PublishedKey['kind'], PublishedKey>();
+      tables.set(table.relid, kinds);
+      kinds.set(kind, { kind, table: [table.schema, table.name], key: key.map((column) => column.name) });
+    };
+    // the entity first: a row may need the one that is made from it
+    for (const { source, sourceKey } of sources) publish('entity', source, sourceKey);
+    for (const { derivation } of targets) publish('row', derivation.table, derivation.key);
+    this.tables = new Map([...tables].map(([relid, kinds]) => [relid, [...kinds.values()]]));
   }
 
   begin(xid32: number, commitLsn: Lsn): void {
@@ -42,27 +58,24 @@ export class HintMaker {
     this.commitLsn = formatLsn(commitLsn);
   }
 
-  row(relid: number, values: Readonly<Record<string, string | null>>): MadeHint {
+  row(relid: number, values: Readonly<Record<string, string | null>>): MadeHints {
     const published = this.tables.get(relid);
     if (!published) return { kind: 'none', why: 'OtherTable' };
-    const key: string[] = [];
-    for (const column of published.key) {
-      const text = values[column];
-      if (typeof text !== 'string') return { kind: 'missingColumn', column };
-      key.push(text);
+    const records: OutgoingRecord[] = [];
+    for (const { kind, table, key: columns } of published) {
+      const key: string[] = [];
+      for (const column of columns) {
+        const text = values[column];
+        if (typeof text !== 'string') return { kind: 'missingColumn', column };
+        key.push(text);
+      }
+      const { migration, xid, commitLsn: lsn } = this;
+      const { epoch, partitions } = this.stream;
+      const value = encodeHint({ v: 1, kind, migration, epoch, table, key, xid, lsn });
+      if (value.length > hintBytesMax / 4) continue; // at most 4 bytes a character
+      records.push({ partition: partitionOf(table, key, partitions), value });
     }
-    const value = encodeHint({
-      v: 1,
-      kind: 'row',
-      migration: this.migration,
-      epoch: this.stream.epoch,
-      table: published.table,
-      key,
-      xid: this.xid,
-      lsn: this.commitLsn,
-    });
-    if (value.length > hintBytesMax / 4) return { kind: 'none', why: 'TooLarge' }; // at most 4 bytes a character
-    return { kind: 'record', record: { partition: partitionOf(published.table, key, this.stream.partitions), value } };
+    return records.length === 0 ? { kind: 'none', why: 'TooLarge' } : { kind: 'records', records };
   }
 
   /** One record for every partition; empty when the message is not a fence of this migration. */

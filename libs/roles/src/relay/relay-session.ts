@@ -25,7 +25,7 @@ import {
   type ReplicationServer,
 } from '@highwater/target-db';
 import { BridgeCounter } from './bridge-counter.js';
-import { HintMaker } from './hint-maker.js';
+import { HintMaker, type HintSource } from './hint-maker.js';
 import { HintOutbox } from './hint-outbox.js';
 
 export interface RelayLog {
@@ -42,6 +42,8 @@ export interface RelaySessionOptions {
   readonly short: string;
   readonly stream: StreamInfo;
   readonly targets: readonly FillTarget[];
+  /** Of the entities that we make. */
+  readonly sources?: readonly HintSource[];
   readonly logger: RelayLog;
   /** Between two looks at publication and topic; what was received before a look may be acknowledged after it. */
   readonly checkEveryMs?: number;
@@ -153,14 +155,14 @@ export class RelaySession {
   }
 
   private meet(server: ReplicationServer): void {
-    const { stream, migrationId, targets } = this.options;
+    const { stream, migrationId, targets, sources = [] } = this.options;
     if (server.systemIdentifier !== stream.systemIdentifier)
       throw new BrokenStreamError({
         reason: 'OtherServer',
         message: `the server has system identifier ${server.systemIdentifier}, the stream was opened on ${stream.systemIdentifier}`,
       });
     this.server = server;
-    this.hints = new HintMaker(migrationId, stream, targets, server.xidReference);
+    this.hints = new HintMaker(migrationId, stream, targets, sources, server.xidReference);
   }
 
   private begin(): void {
@@ -192,8 +194,8 @@ export class RelaySession {
     const made = this.hints?.row(message.relid, message.values);
     if (!work || !made) throw new Error('invariant broken: a row outside a transaction');
     switch (made.kind) {
-      case 'record':
-        this.outbox.add(made.record, work);
+      case 'records':
+        for (const record of made.records) this.outbox.add(record, work);
         return this.judgeIntake();
       case 'missingColumn':
         throw new BrokenStreamError({

@@ -12,7 +12,7 @@ import {
   checkName,
   type FillTarget,
 } from '@highwater/target-db';
-import { publishedTables } from '../control/acts/open-stream.js';
+import { publishedTables } from '../control/published-tables.js';
 import type { PlannedStep } from '../control/port.js';
 import type { ResolvedPlan } from '../control/resolve.js';
 
@@ -56,7 +56,7 @@ export function describePlan({ plan, targets, catalog }: ResolvedPlan): readonly
       lock: 'SHARE UPDATE EXCLUSIVE',
       effect: 'writers go on; the slot waits for every transaction open in the cluster',
       sql: [
-        publicationStatement(name, publishedTables(targets)),
+        publicationStatement(name, publishedTables(targets, [])),
         `select pg_create_logical_replication_slot('${name}', 'pgoutput')`,
       ],
     });

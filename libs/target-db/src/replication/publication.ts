@@ -8,10 +8,11 @@ import { isSqlstate, sqlstate } from '../session/sqlstate.js';
 import { streamCodes } from './codes.js';
 import { pauseBeforeTry } from './tries.js';
 
-/** One table of a publication: its key columns and every target on it. */
+/** One table of a publication: the columns of its keys and what is wanted of it. */
 export interface PublishedTable {
   readonly ident: Ident;
   readonly key: readonly Ident[];
+  /** Only rows in which one of these is NULL; empty: every row, since each may be the source of an entity. */
   readonly targets: readonly Ident[];
 }
 
@@ -26,13 +27,13 @@ export interface PublicationRequest {
 
 /**
  * The statement. Inserts only (published updates without a replica identity break the application's own statements, 55000), only
- * the key, only rows whose target is still NULL, partitions as their root.
+ * the key, of a table that is filled only rows whose target is still NULL, partitions as their root.
  */
 export function publicationStatement(name: string, tables: readonly PublishedTable[]): string {
-  const entries = tables.map(
-    (table) =>
-      `${table.ident} (${table.key.join(', ')}) where (${table.targets.map((target) => `${target} is null`).join(' or ')})`,
-  );
+  const entries = tables.map((table) => {
+    const filter = table.targets.map((target) => `${target} is null`).join(' or ');
+    return `${table.ident} (${table.key.join(', ')})${filter === '' ? '' : ` where (${filter})`}`;
+  });
   return `create publication ${pg.escapeIdentifier(name)} for table ${entries.join(', ')} with (publish = 'insert', publish_via_partition_root = true)`;
 }
 

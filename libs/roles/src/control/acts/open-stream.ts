@@ -1,4 +1,3 @@
-import type { Ident } from '@highwater/derivation';
 import { formatLsn, HighwaterError, isHighwaterError, migrationId, must } from '@highwater/kernel';
 import { deleteTopics, ensureTopics, topicFacts, topicNames } from '@highwater/messaging';
 import {
@@ -9,29 +8,12 @@ import {
   readSystemIdentifier,
   streamCodes,
   streamName,
-  type FillTarget,
-  type PublishedTable,
 } from '@highwater/target-db';
 import { kafkaNeeded } from '../codes.js';
 import { issue, type ControlContext } from '../context.js';
 import type { ProcessState } from '../process-state.js';
+import { publishedTables } from '../published-tables.js';
 import { tidyStreams } from './tidy-streams.js';
-
-/** Two targets on one table are one published table: two entries with different filters would stop decoding for good (0A000). */
-export function publishedTables(targets: readonly FillTarget[]): PublishedTable[] {
-  const tables = new Map<number, PublishedTable & { targets: Ident[] }>();
-  for (const { derivation } of targets) {
-    const known = tables.get(derivation.table.relid);
-    if (known) known.targets.push(derivation.target.ident);
-    else
-      tables.set(derivation.table.relid, {
-        ident: derivation.table.ident,
-        key: derivation.key.map((column) => column.ident),
-        targets: [derivation.target.ident],
-      });
-  }
-  return [...tables.values()];
-}
 
 /** Names that may be taken by tries that died, by another control process or by strangers, before somebody has to look. */
 const takenMax = 10;
@@ -64,7 +46,7 @@ export async function openStream(context: ControlContext, process: ProcessState,
   const publication = await underFreeName(process.short, epoch, streamCodes.publicationForeign, (name) =>
     createPublication(database.ddl, {
       name,
-      tables: publishedTables(process.targets),
+      tables: publishedTables(process.targets, []),
       migrationId: migrationId(process.id),
       planHash: process.planHash,
       lockAttempts: process.plan.limits.lockAttempts,

@@ -1,0 +1,23 @@
+import type { Ident } from '@highwater/derivation';
+import type { FillTarget, PublishedTable } from '@highwater/target-db';
+import type { HintSource } from '../relay/hint-maker.js';
+
+type Entry = { ident: Ident; key: Ident[]; targets: Ident[] };
+
+/**
+ * One entry per table, whatever is wanted of it: two with different columns or filters would stop decoding for good (0A000). A source of
+ * entities has no filter, also where it is a target: an application that sets the column already inserts sources all the same.
+ */
+export function publishedTables(targets: readonly FillTarget[], sources: readonly HintSource[]): PublishedTable[] {
+  const tables = new Map<number, Entry>();
+  const entryOf = (table: { relid: number; ident: Ident }, key: readonly { ident: Ident }[]): Entry => {
+    const entry = tables.get(table.relid) ?? { ident: table.ident, key: [], targets: [] };
+    tables.set(table.relid, entry);
+    // a target's key and a source's may differ: the hints of each are made from the columns of its own
+    for (const { ident } of key) if (!entry.key.includes(ident)) entry.key.push(ident);
+    return entry;
+  };
+  for (const { derivation } of targets) entryOf(derivation.table, derivation.key).targets.push(derivation.target.ident);
+  for (const { source, sourceKey } of sources) entryOf(source, sourceKey).targets.length = 0;
+  return [...tables.values()];
+}
