@@ -8,6 +8,7 @@ export * from './catalog/read-catalog.js';
 export * from './catalog/facts.js';
 export * from './catalog/fingerprint.js';
 export * from './registry/bridge-uses.js';
+export * from './registry/created-objects.js';
 export * from './registry/fences.js';
 export * from './registry/leader.js';
 export * from './registry/migrations.js';

@@ -4,6 +4,7 @@ import type { MigrationId } from '@highwater/kernel';
 import { attemptDdl, type DdlBudget, type DdlOutcome } from '../ddl/attempt.js';
 import { ddlCodes } from '../ddl/codes.js';
 import { rolesOf } from '../install/roles.js';
+import { recordCreated } from '../registry/created-objects.js';
 import type { Database } from '../session/database.js';
 
 export interface NewColumn {
@@ -75,6 +76,7 @@ export async function addColumn(
         `alter table ${wanted.table.ident} add column ${found.column} ${type}`,
         `grant select (${found.column}), update (${found.column}) on table ${wanted.table.ident} to ${found.fill}`,
         `grant select (${found.column}) on table ${wanted.table.ident} to ${found.bridge}`,
+        recordCreated({ ...wanted, kind: 'column', relid: wanted.table.relid, name: wanted.column }),
       ],
     },
     budget,

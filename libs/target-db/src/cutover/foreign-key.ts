@@ -5,6 +5,7 @@ import { readPartitions } from '../catalog/facts.js';
 import { attemptDdl, type DdlBudget } from '../ddl/attempt.js';
 import { ddlCodes } from '../ddl/codes.js';
 import { runLong } from '../ddl/long.js';
+import { recordCreated } from '../registry/created-objects.js';
 import type { Database } from '../session/database.js';
 import type { FillTarget } from '../target.js';
 
@@ -68,9 +69,9 @@ async function onRelation(
       },
     );
   if (!(await findForeignKey(database, target, relation.relid, parent.relid))) {
-    const [named] = await database.ddl.query<{ name: string }>(
+    const [named] = await database.ddl.query<{ raw: string; name: string }>(
       'naming the foreign key',
-      `select format('%I', left(c.relname, 63 - length($2::text) - 6) || '_' || $2::text || '_fkey') as name from pg_class c where c.oid = $1::oid`,
+      `select n.raw, format('%I', n.raw) as name from (select left(c.relname, 63 - length($2::text) - 6) || '_' || $2::text || '_fkey' as raw from pg_class c where c.oid = $1::oid) as n`,
       [relation.relid, column.name],
     );
     await attemptDdl(
@@ -85,6 +86,7 @@ async function onRelation(
         lockMode: 'SHARE ROW EXCLUSIVE',
         statements: [
           `alter table ${relation.ident} add constraint ${named?.name ?? ''} foreign key (${column.ident}) references ${parent.ident} (${key[0]}) ${onDeleteSql[onDelete]} ${notValid}`.trimEnd(),
+          recordCreated({ ...target, kind: 'constraint', relid: relation.relid, name: named?.raw ?? '' }),
         ],
       },
       budget,

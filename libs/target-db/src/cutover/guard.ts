@@ -5,6 +5,7 @@ import { runLong } from '../ddl/long.js';
 import type { DdlStep } from '../ddl/message.js';
 import { checkName, guardComment, literal } from '../ddl/names.js';
 import { notOurs } from '../bridge/bridge.js';
+import { forgetCreated, recordCreated, type CreatedObject } from '../registry/created-objects.js';
 import type { Database } from '../session/database.js';
 import { isSqlstate, sqlstate, sqlstateOf } from '../session/sqlstate.js';
 import type { FillTarget } from '../target.js';
@@ -111,7 +112,11 @@ export async function setNotNull(
       `set not null on ${target.derivation.table.ident}: no validated check of ours; SET NOT NULL would scan the table under its lock`,
       { table: target.derivation.table.ident, checkExists: facts.checkExists, checkValidated: facts.checkValidated },
     );
-  return attemptDdl(database, step(target, 'set-not-null', setNotNullStatements(target)), budget);
+  return attemptDdl(
+    database,
+    step(target, 'set-not-null', [...setNotNullStatements(target), recordCreated(notNullOf(target))]),
+    budget,
+  );
 }
 
 export function setNotNullStatements(target: FillTarget): string[] {
@@ -152,7 +157,18 @@ export async function unenforce(
   const { table, target: column } = target.derivation;
   return attemptDdl(
     database,
-    step(target, 'unenforce', [`alter table ${table.ident} alter column ${column.ident} drop not null`]),
+    step(target, 'unenforce', [
+      `alter table ${table.ident} alter column ${column.ident} drop not null`,
+      forgetCreated(notNullOf(target)),
+    ]),
     budget,
   );
 }
+
+const notNullOf = ({ migrationId, targetNo, derivation: { table, target } }: FillTarget): CreatedObject => ({
+  migrationId,
+  targetNo,
+  kind: 'notNull',
+  relid: table.relid,
+  name: target.name,
+});

@@ -3,6 +3,7 @@ import { readPartitions } from '../catalog/facts.js';
 import { attemptDdl, type DdlBudget } from '../ddl/attempt.js';
 import { ddlCodes } from '../ddl/codes.js';
 import { ensureIndexConcurrently } from '../ddl/concurrent-index.js';
+import { recordCreated } from '../registry/created-objects.js';
 import type { Database } from '../session/database.js';
 import type { FillTarget } from '../target.js';
 
@@ -29,7 +30,7 @@ export async function ensurePlanIndex(
   if (table.kind === 'r')
     return ensureIndexConcurrently(
       database,
-      { name: index.name, relid: table.relid, on: table.ident, definition },
+      { name: index.name, relid: table.relid, on: table.ident, definition, of: target },
       budget.signal,
     );
 
@@ -46,13 +47,20 @@ export async function ensurePlanIndex(
         relids: [table.relid],
         lock: [],
         lockMode: 'SHARE ROW EXCLUSIVE',
-        statements: [`create index ${await quote(database, index.name)} on only ${table.ident} ${definition}`],
+        statements: [
+          `create index ${await quote(database, index.name)} on only ${table.ident} ${definition}`,
+          recordCreated({ ...target, kind: 'index', relid: table.relid, name: index.name }),
+        ],
       },
       budget,
     );
   for (const leaf of await readPartitions(database.ddl, table.relid)) {
     const name = `${index.name.slice(0, 50)}_${leaf.relid}`;
-    await ensureIndexConcurrently(database, { name, relid: leaf.relid, on: leaf.ident, definition }, budget.signal);
+    await ensureIndexConcurrently(
+      database,
+      { name, relid: leaf.relid, on: leaf.ident, definition, of: target },
+      budget.signal,
+    );
     await attach(database, target, index.name, leaf, name, budget);
   }
   return 'built';

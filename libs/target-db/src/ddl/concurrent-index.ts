@@ -1,4 +1,5 @@
 import { HighwaterError } from '@highwater/kernel';
+import { confirmCreated, intendCreated, type CreatedObject } from '../registry/created-objects.js';
 import type { Database } from '../session/database.js';
 import { ddlCodes } from './codes.js';
 import { runLong } from './long.js';
@@ -15,6 +16,8 @@ export interface WantedIndex {
   readonly unique?: boolean;
   /** Written when we make it; an index of that name with another comment is not ours. Undefined: the plan's own index, adopted by name. */
   readonly comment?: string;
+  /** Of a plan's own index: recorded as the migration's when we build it, so that a rollback tells it from one that was found. */
+  readonly of?: Pick<CreatedObject, 'migrationId' | 'targetNo'>;
 }
 
 interface Found extends Record<string, unknown> {
@@ -47,7 +50,11 @@ export async function ensureIndexConcurrently(
         { index: found.ident, table: wanted.on },
         'look at it; drop it or choose another name, then ask again',
       );
-    if (found?.valid && !unfinished) return attempt === 1 ? 'adopted' : 'built';
+    const created = wanted.of && { ...wanted.of, kind: 'index' as const, relid: wanted.relid, name: wanted.name };
+    if (found?.valid && !unfinished) {
+      if (created) await confirmCreated(database.ddl, created);
+      return attempt === 1 ? 'adopted' : 'built';
+    }
     if (found)
       await runLong(
         database,
@@ -74,6 +81,7 @@ export async function ensureIndexConcurrently(
       throw new HighwaterError(ddlCodes.refused, 'never', `table ${wanted.on} is gone; its index cannot be built`, {
         table: wanted.on,
       });
+    if (created) await intendCreated(database.ddl, created);
     const doing = `building index ${quoted.name} on ${wanted.on}`;
     await runLong(
       database,

@@ -37,6 +37,8 @@ const tableGrants: readonly {
     privileges: 'select, insert, update, delete',
     tables: ['sweep_range', 'fill_tally', 'unfillable_row', 'fence_arrival', 'bridge_use', 'mismatch', 'verification'],
   },
+  // written with the statements that make the objects, by the owner of the schema alone
+  { to: ['state'], privileges: 'select', tables: ['created_object'] },
   { to: ['fill'], privileges: 'select', tables: ['migration', 'gate', 'fence', 'schema_version'] },
   // the relay counts who used the bridge before it acknowledges
   { to: ['stream'], privileges: 'select, insert, update', tables: ['bridge_use'] },
