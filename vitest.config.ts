@@ -26,6 +26,8 @@ export default defineConfig({
             'test/failpoints.spec.ts',
             'test/chaos/checker/*.spec.ts',
           ],
+          // property tests take a second; on a machine with other work to do they take their time
+          testTimeout: 60_000,
           environment: 'node',
         },
       },
