@@ -1,6 +1,14 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type pg from 'pg';
-import { cuid, defineExample, held, insert, keep, times, transaction } from '@highwater/local-stack/example';
+import {
+  cuid,
+  defineExample,
+  held,
+  insert,
+  keep,
+  times,
+  transaction,
+  untilThere,
+} from '@highwater/local-stack/example';
 import type { Accidents, Desk, Effect, Row } from '@highwater/local-stack/example';
 
 /** A user and the workspace it owns. Those that were seeded are never deleted by anybody. */
@@ -189,16 +197,6 @@ async function heldOpen(desk: HubDesk): Promise<Effect> {
   return { inserted: 8 };
 }
 
-const FILLED_MS_MAX = 30_000;
-/** In life the move comes an hour later. */
-async function untilFilled(client: pg.Client, id: string): Promise<void> {
-  for (const deadline = Date.now() + FILLED_MS_MAX; Date.now() < deadline; await wait(20)) {
-    const { rows } = await client.query(`select from "Insight" where id = $1 and "workspaceId" is not null`, [id]);
-    if (rows.length > 0) return;
-  }
-  throw new Error(`an insight was not filled within ${FILLED_MS_MAX / 1_000} s`);
-}
-
 const doubleConnections = 5;
 const halfSignedUp = 3;
 const movedInsights = 4;
@@ -221,11 +219,8 @@ async function accidents(desk: HubDesk): Promise<Accidents> {
   }
   const [from, to] = world.customers;
   if (!from || !to) throw new Error('invariant broken: two users own a workspace');
-  for (const row of times(movedInsights, () => insight(desk, from))) {
-    await insert(client, 'Insight', [row]);
-    await untilFilled(client, row.id);
-    await client.query(`update "Insight" set "userId" = $2 where id = $1`, [row.id, to.id]);
-  }
+  const moved = times(movedInsights, () => insight(desk, from));
+  await insert(client, 'Insight', moved);
   return {
     badRows: [
       { table: 'Connection', reason: 'UniqueConflict', constraint: uniqueKey, rows: doubleConnections },
@@ -233,6 +228,12 @@ async function accidents(desk: HubDesk): Promise<Accidents> {
       { table: 'ChatMessage', reason: 'ParentMissing', constraint: null, rows: halfSignedUp },
     ],
     moved: movedInsights,
+    move: async () => {
+      for (const { id } of moved) {
+        await untilThere(desk, `select from "Insight" where id = $1 and "workspaceId" is not null`, [id]);
+        await client.query(`update "Insight" set "userId" = $2 where id = $1`, [id, to.id]);
+      }
+    },
   };
 }
 
@@ -242,6 +243,7 @@ const share = (rows: number, least: number): number => Math.max(least, rows);
 export default defineExample<World>({
   migration: 'data-hub-tenancy',
   tables: ['Connection', 'MetricDaily', 'Insight', 'ChatMessage'],
+  target: 'workspaceId',
 
   seededBadRows: (rows) => {
     const users = share(Math.floor(rows / 50), 40);

@@ -1,6 +1,14 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type pg from 'pg';
-import { cuid, defineExample, held, insert, keep, times, transaction } from '@highwater/local-stack/example';
+import {
+  cuid,
+  defineExample,
+  held,
+  insert,
+  keep,
+  times,
+  transaction,
+  untilThere,
+} from '@highwater/local-stack/example';
 import type { Accidents, Desk, Effect, Row } from '@highwater/local-stack/example';
 
 interface Group {
@@ -183,19 +191,8 @@ async function heldOpen(desk: WorkDesk): Promise<Effect> {
   return { inserted: 8 };
 }
 
-const FILLED_MS_MAX = 30_000;
-/** In life the move comes an hour later. */
-async function untilFilled(client: pg.Client, responseId: string): Promise<void> {
-  for (const deadline = Date.now() + FILLED_MS_MAX; Date.now() < deadline; await wait(20)) {
-    const { rows } = await client.query(
-      `select from "Response" r join "Activity" a on a.id = r."activityId" join "Group" g on g.id = a."groupId"
-        where r.id = $1 and r."workspaceId" is not null and a."workspaceId" is not null and g."workspaceId" is not null`,
-      [responseId],
-    );
-    if (rows.length > 0) return;
-  }
-  throw new Error(`a group, its activity and its response were not filled within ${FILLED_MS_MAX / 1_000} s`);
-}
+const filled = `select from "Response" r join "Activity" a on a.id = r."activityId" join "Group" g on g.id = a."groupId"
+  where r.id = $1 and r."workspaceId" is not null and a."workspaceId" is not null and g."workspaceId" is not null`;
 
 const withoutOrganization = 3;
 const late = 2;
@@ -225,14 +222,16 @@ async function accidents(desk: WorkDesk): Promise<Accidents> {
     if (n < late) await move(groupId, from.workspaceId);
   }
   const { groupId, responseId } = await whole(from.workspaceId);
-  await untilFilled(client, responseId);
-  await move(groupId, to.workspaceId);
   return {
     badRows: ['Group', 'Activity', 'Response'].map((table) => ({
       ...{ table, reason: 'InputNull', constraint: null },
       rows: withoutOrganization,
     })),
     moved: 1, // the activity and the response still follow the group's stored workspace
+    move: async () => {
+      await untilThere(desk, filled, [responseId]);
+      await move(groupId, to.workspaceId);
+    },
   };
 }
 
@@ -241,6 +240,7 @@ const share = (rows: number, least: number): number => Math.max(least, Math.floo
 export default defineExample<World>({
   migration: 'organization-to-workspace',
   tables: ['Group', 'Activity', 'Response', 'DataExport', 'AuditLog'],
+  target: 'workspaceId',
   mayHaveNone: ['DataExport', 'AuditLog'],
 
   seededBadRows: (rows) => {

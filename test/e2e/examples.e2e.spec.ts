@@ -78,6 +78,26 @@ describe('npm run example', () => {
     },
   );
 
+  it(
+    'without a stream the same end is reached: no Kafka, no slot, the sweep and the tail passes alone',
+    { timeout: 400_000 },
+    async () => {
+      const { code, text } = await example('price-history-rls', '--rows', '5000', '--stream', 'none');
+      expect(code, text).toBe(0);
+      for (const line of [
+        /listed +price_history InputNull: 11, as seeded and made/,
+        /moved after fill +5, and the verification named 5/,
+        /rows filled by +sweep [1-9][\d,]* · tail pass [1-9][\d,]* · .*nobody reports without a stream/,
+        /old application +errors 0 in/,
+        /oracle price_history +[\d,]+ rows, 0 NULL, 0 wrong/,
+        /left behind +none/,
+        /all of it is right/,
+      ])
+        expect(text).toMatch(line);
+      expect(text).not.toMatch(/WRONG|Kafka|slot/);
+    },
+  );
+
   it('refuses an example that is not there with exit code 64, and names those that are', async () => {
     const { code, text } = await example('no-such-team');
     expect(code).toBe(64);

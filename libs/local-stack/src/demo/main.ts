@@ -36,6 +36,7 @@ function demo(options: DemoOptions): Promise<number> {
     scenery: {
       name: 'demo',
       database: 'highwater_demo',
+      kafka: true,
       seed: async (superuserUrl, accounts) => {
         await seedDatabase(superuserUrl, { rows, seed, ...accounts });
         return `${grouped(rows)} activities and as many responses`;

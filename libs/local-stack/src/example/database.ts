@@ -46,6 +46,12 @@ export async function repair(applicationUrl: string, folder: ExampleFolder): Pro
   }
 }
 
+export const serverVersion = (url: string): Promise<string> =>
+  inSnapshot(url, async (client) => {
+    const { rows } = await client.query<{ server_version: string }>('show server_version');
+    return rows[0]?.server_version ?? 'unknown';
+  });
+
 export const sizesOf = async (url: string, tables: readonly string[]) =>
   inSnapshot(
     url,

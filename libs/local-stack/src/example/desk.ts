@@ -32,6 +32,16 @@ export function cuid(random: Desk<unknown>['random'], kind: string): string {
     .padStart(8, '0')}${unique.slice(0, 15)}`;
 }
 
+const FILLED_MS_MAX = 3_600_000;
+/** Waits until the query has a row: in life the next request comes an hour later. A stopped application waits no longer. */
+export async function untilThere({ client, stop }: Desk<unknown>, query: string, values: unknown[]): Promise<void> {
+  for (const deadline = Date.now() + FILLED_MS_MAX; Date.now() < deadline && !stop.aborted;) {
+    if ((await client.query(query, values)).rows.length > 0) return;
+    await wait(20, undefined, { signal: stop }).catch(() => undefined);
+  }
+  if (!stop.aborted) throw new Error(`not within ${FILLED_MS_MAX / 60_000} minutes: ${query}`);
+}
+
 /** For a transaction that is held open: two to four seconds, less when the application is told to stop. */
 export const held = async ({ random, stop }: Desk<unknown>): Promise<void> => {
   await wait(random.between(2_000, 4_000), undefined, { signal: stop }).catch(() => undefined);

@@ -32,6 +32,13 @@ export interface Accidents {
   readonly badRows: readonly BadRows[];
   /** Rows moved to another parent after they were filled. */
   readonly moved: number;
+  /** Waits until those rows are filled, which takes as long as the fill does where there is no stream, and moves them. */
+  readonly move: () => Promise<void>;
+}
+
+export interface ExampleEntity {
+  readonly table: string;
+  readonly key: readonly string[];
 }
 
 /** The part of an example that is not SQL: numbers of its seed, and its application in both versions. */
@@ -40,6 +47,10 @@ export interface Example<World> {
   readonly migration: string;
   /** Those of the plan, in its order. */
   readonly tables: readonly string[];
+  /** The column that all of them get. */
+  readonly target: string;
+  /** Those of the plan, in its order; each by the columns that identify a row. */
+  readonly entities?: readonly ExampleEntity[];
   /** Those with `notNull: false`: their rows may stay without a value, and the application goes on writing such rows. */
   readonly mayHaveNone?: readonly string[];
   /** Bad rows that seed.sql makes for that many rows. */

@@ -4,4 +4,4 @@ export { insert } from '../demo/application/rows.js';
 export type { Row } from '../demo/application/rows.js';
 export { defineExample } from './example.js';
 export type { Accidents, BadRows, Desk, Effect, Example, Operation } from './example.js';
-export { cuid, held, keep, times, transaction } from './desk.js';
+export { cuid, held, keep, times, transaction, untilThere } from './desk.js';

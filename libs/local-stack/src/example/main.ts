@@ -3,6 +3,7 @@
 //   stage ─▶ old application ─▶ plan … bridged ─▶ bad rows listed ─▶ repaired ─▶ cutover ─▶ new application ─▶ finish ─▶ report
 //
 // Ctrl-C and failures clean up; whatever is started below is stopped by `cleanup`, and by its guard should we be killed.
+import { writeFileSync } from 'node:fs';
 import { createAccessRoles } from '../demo/driver/access-roles.js';
 import { BadUsage } from '../demo/driver/options.js';
 import { grouped } from '../demo/driver/output.js';
@@ -10,9 +11,10 @@ import { rehearse } from '../demo/driver/rehearse.js';
 import { exampleNames, openExample } from './folder.js';
 import { parseOptions, usage } from './options.js';
 import type { ExampleOptions } from './options.js';
+import { reportPage } from './page.js';
 import { perform } from './phases.js';
 import { report } from './report.js';
-import { ExampleRun } from './run.js';
+import { ExampleRun, streams } from './run.js';
 import { seedExample } from './seed.js';
 
 process.exitCode = await main();
@@ -38,6 +40,7 @@ async function migrate(options: ExampleOptions): Promise<number> {
     scenery: {
       name: options.name,
       database: 'highwater_example',
+      kafka: streams(folder, options),
       seed: async (superuserUrl, accounts) => {
         await seedExample(superuserUrl, folder, options, accounts);
         return `${options.name} at ${grouped(options.rows)} rows`;
@@ -46,7 +49,18 @@ async function migrate(options: ExampleOptions): Promise<number> {
     perform: async ({ stage, say, signal, cleanup }) => {
       const run = new ExampleRun(options, folder, stage, say, signal, cleanup);
       const { urls } = await createAccessRoles(stage, run.plan);
-      const lines = report(await perform(run, urls));
+      const started = Date.now();
+      const facts = await perform(run, urls);
+      const lines = report(facts);
+      if (options.report !== undefined) {
+        const page = reportPage(facts, {
+          ...options,
+          seconds: (Date.now() - started) / 1_000,
+          right: !lines.some(({ wrong }) => wrong),
+        });
+        writeFileSync(options.report, page);
+        say('report', `as a page in ${options.report}`);
+      }
       return { lines, service: run.service?.url };
     },
   });

@@ -8,6 +8,10 @@ export interface ExampleOptions {
   readonly rate: number;
   readonly seed: number;
   readonly keep: boolean;
+  /** `none`: without Kafka and without a slot, whatever the plan says; `plan`: as the plan says. */
+  readonly stream: 'plan' | 'none';
+  /** Where the report is written as a page; undefined: nowhere. */
+  readonly report: string | undefined;
 }
 
 export const usage = (names: readonly string[]): string => `npm run example <name> -- [options]
@@ -19,6 +23,8 @@ ${names.map((name) => `  ${name}`).join('\n')}
   --writers n   writers of the application (default 3)
   --rate n      rows per second of all writers together (default 100)
   --seed n      the same number makes the same rows (default 1)
+  --stream none no Kafka and no replication slot: the sweep and the tail passes alone
+  --report file the report as a page, with machine and versions
   --keep        leave servers and service running at the end, until Ctrl-C
   --help        this text
 
@@ -42,6 +48,8 @@ export function parseOptions(args: readonly string[], names: readonly string[]):
     rate: whole('rate', values.rate, 1, 100_000),
     seed: whole('seed', values.seed, 0, 1_000_000),
     keep: values.keep,
+    stream: streamOf(values.stream),
+    report: values.report,
   };
 }
 
@@ -55,6 +63,8 @@ function read(args: readonly string[]) {
         writers: { type: 'string', default: '3' },
         rate: { type: 'string', default: '100' },
         seed: { type: 'string', default: '1' },
+        stream: { type: 'string' },
+        report: { type: 'string' },
         keep: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -62,6 +72,11 @@ function read(args: readonly string[]) {
   } catch (error) {
     throw new BadUsage(error instanceof Error ? (error.message.split('. ')[0] ?? error.message) : String(error));
   }
+}
+
+function streamOf(text: string | undefined): ExampleOptions['stream'] {
+  if (text === undefined || text === 'none') return text ?? 'plan';
+  throw new BadUsage(`--stream is "${text}"; expected none, or no such option`);
 }
 
 function whole(name: string, text: string, min: number, max: number): number {

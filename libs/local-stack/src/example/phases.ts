@@ -1,26 +1,23 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { messageOf } from '@highwater/kernel';
 import type { AccessUrls } from '../demo/driver/access-roles.js';
-import { Problem } from '../demo/driver/api.js';
 import type { Api } from '../demo/driver/api.js';
 import {
-  CATCH_UP_MS_MAX,
   cutOver,
   finish,
   follow,
   publishedEvents,
   startHighwater,
   startMigration,
-  sweepMsMax,
   untilPhase,
 } from '../demo/driver/job.js';
 import { sweepPace } from '../demo/driver/measure.js';
 import { seconds } from '../demo/driver/output.js';
 import { leftTopics } from '../demo/driver/topics.js';
 import type { ApplicationLine } from './application/main.js';
-import { differences, listedRows, tally } from './bad-rows.js';
-import { badRowsNow, endState, repair, sizesOf } from './database.js';
-import type { Accidents, BadRows } from './example.js';
+import { differences, tally } from './bad-rows.js';
+import { badRowsNow, endState, serverVersion, sizesOf } from './database.js';
+import type { Accidents } from './example.js';
+import { listing, mend } from './listing.js';
 import type { Facts } from './report.js';
 import type { ExampleRun } from './run.js';
 
@@ -49,15 +46,18 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
   const status = await finish(run, api, run.windowSeconds);
   run.say('phase', 'finished; now the report');
   const now = await run.application?.finish();
-  const published = await publishedEvents(run);
+  run.application = undefined; // it has ended, on purpose
+  const published = run.streaming ? await publishedEvents(run) : undefined;
   if (!run.options.keep) await run.service?.stop();
   const end = await endState(stage.superuserUrl, folder);
   return {
+    streaming: run.streaming,
+    serverVersion: await serverVersion(stage.superuserUrl),
     mayHaveNone: folder.example.mayHaveNone ?? [],
     ...{ seed, control, listed, unenforced, old, now, status, published, end },
     sizes: { before, after: await sizesOf(stage.superuserUrl, tables) },
     sweep: await sweepPace(stage.superuserUrl),
-    left: [...(await leftTopics(stage.brokers, stage.topicPrefix)), ...status.leftovers],
+    left: [...(run.streaming ? await leftTopics(stage.brokers, stage.topicPrefix) : []), ...status.leftovers],
   };
 }
 
@@ -72,96 +72,42 @@ async function withoutUs(run: ExampleRun): Promise<ApplicationLine> {
 }
 
 /**
- * plan → … → sweep → bridge. While the sweep is paused and the live fill goes on, the old application has its accidents: with the bridge
- * there, some of them would be its own errors instead (the unique key that the bridge completes).
+ * plan → … → sweep → bridge. While the sweep is paused, the old application has its accidents: with the bridge there, some of them would
+ * be its own errors instead (the unique key that the bridge completes). Rows move once they are filled: by the live fill, or by nobody
+ * before the sweep goes on; then what was verified meanwhile may not know of it.
  */
-async function fill(run: ExampleRun, api: Api): Promise<Accidents> {
-  const { migration } = run;
+async function fill(run: ExampleRun, api: Api): Promise<Omit<Accidents, 'move'>> {
+  const { migration, application } = run;
+  if (!application) throw new Error('invariant broken: the old application runs');
   const limits = async (sweepRowsPerSecondMax: number): Promise<void> =>
     follow(run, api, await api.setLimits(migration, { sweepRowsPerSecondMax }));
   const follower = await startMigration(run, api, run.plan, () => limits(ROWS_PER_SECOND_AT_FIRST));
-  await run.until('the stream to open', CATCH_UP_MS_MAX, () => (follower.status?.stream === 'open' ? true : undefined));
-  await untilPhase(run, ['sweeping'], CATCH_UP_MS_MAX);
+  if (run.streaming)
+    await run.until('the stream to open', run.catchUpMs, () => (follower.status?.stream === 'open' ? true : undefined));
+  await untilPhase(run, ['sweeping'], run.catchUpMs);
   await follow(run, api, await api.act(migration, 'pause'));
-  run.say('phase', 'the sweep is paused; the old application has its accidents, and the live fill meets them');
-  const { application } = run;
-  application?.tell('accidents');
-  const line = await application?.line('accidents', 30_000);
-  if (!line?.accidents) throw new Error('invariant broken: a line of accidents tells what they were');
+  run.say(
+    'phase',
+    `the sweep is paused; the old application has its accidents${run.streaming ? ', and the live fill meets them' : ''}`,
+  );
+  application.tell('accidents');
+  const { accidents } = await application.line('accidents', READY_MS_MAX);
+  if (!accidents) throw new Error('invariant broken: a line of accidents tells what they were');
+  if (run.streaming) await application.line('moved', READY_MS_MAX);
   await limits(0);
   await follow(run, api, await api.act(migration, 'resume'));
-  await untilPhase(run, ['bridged'], sweepMsMax(2 * run.options.rows));
-  return line.accidents;
-}
-
-/** Nothing but these may stand in the way once the bridge is there: bad rows, and rows moved after they were filled. */
-const ofTheRows = ['NullCountZero', 'NoUnfillableRows', 'Verified'];
-
-/** Everything that cannot be filled is listed, no more and no less, and the cutover is refused for it. */
-async function listing(run: ExampleRun, api: Api, accidents: Accidents): Promise<Facts['listed']> {
-  const { stage, folder, migration, options } = run;
-  // what the application goes on writing without a value cannot be told in advance
-  const fixed = ({ table }: BadRows): boolean => !folder.example.mayHaveNone?.includes(table);
-  const told = differences(
-    tally([...folder.example.seededBadRows(options.rows), ...accidents.badRows].filter(fixed)),
-    tally((await badRowsNow(stage.superuserUrl, folder)).filter(fixed)),
-  );
-  const rows = await untilListed(run, api);
-  await run.until('only the rows themselves to stand in the way', CATCH_UP_MS_MAX, () => {
-    const open = (run.follower?.readiness?.conditions ?? []).filter(({ status }) => status !== 'True');
-    const last = open.find(({ type }) => type === 'Verified');
-    const verified = accidents.moved > 0 ? last?.reason === 'Mismatches' : last === undefined;
-    const nulls = open.some(({ type }) => type === 'NullCountZero');
-    return verified && nulls && open.every(({ type }) => ofTheRows.includes(type)) ? true : undefined;
-  });
-  const { mismatches } = await api.verification(migration);
-  const refusal = await refusedCutover(run, api);
-  return { rows, told, moved: accidents.moved, mismatches: mismatches.length, refusal };
-}
-
-/** The product's list and the hand-written one are the same; what they agree on. */
-async function untilListed(run: ExampleRun, api: Api): Promise<ReadonlyMap<string, number>> {
-  let last: readonly string[] = [];
-  const listed = run.until('every bad row to be listed, and nothing else', CATCH_UP_MS_MAX, async () => {
-    const rows = tally(await listedRows(api, run.migration));
-    last = differences(tally(await badRowsNow(run.stage.superuserUrl, run.folder)), rows);
-    return last.length === 0 ? rows : undefined;
-  });
-  return await listed.catch((error: unknown) => {
-    throw new Error(`${messageOf(error)}; ${last.join('; ')}`, { cause: error });
-  });
-}
-
-/** The team's pre-check, as one answer: no statement has run, and the condition's message counts per table. */
-async function refusedCutover(run: ExampleRun, api: Api): Promise<Facts['listed']['refusal']> {
-  const { generation, conditions } = await api.readiness(run.migration);
-  const precheck = conditions.find(({ type }) => type === 'NullCountZero')?.message ?? 'no condition NullCountZero';
-  try {
-    await api.cutover(run.migration, generation);
-    return undefined;
-  } catch (error) {
-    if (error instanceof Problem && error.status === 412) return await refusedCutover(run, api);
-    if (!(error instanceof Problem && error.status === 422)) throw error;
-    run.say('refused', `${error.message}\n${precheck}`);
-    return { answer: error.message, precheck };
-  }
-}
-
-/** The team repairs by its own statements; what was listed is derived again, and everything is verified again. */
-async function mend(run: ExampleRun, api: Api): Promise<void> {
-  run.say('phase', 'the team repairs its rows; what was listed is derived again, and everything is verified again');
-  await repair(run.stage.applicationUrl, run.folder);
-  await follow(run, api, await api.act(run.migration, 'unfillable/retry'));
-  await untilListed(run, api);
-  await follow(run, api, await api.act(run.migration, 'verify'), sweepMsMax(2 * run.options.rows));
+  await application.line('moved', run.catchUpMs);
+  await untilPhase(run, ['bridged'], run.catchUpMs);
+  if (!run.streaming) await follow(run, api, await api.act(migration, 'verify'), run.catchUpMs);
+  return accidents;
 }
 
 /** The emergency exit, used while the old application writes: NOT NULL goes from every table, the bridge stays, and the way back is open. */
 async function thereAndBack(run: ExampleRun, api: Api): Promise<readonly string[]> {
   run.say('phase', 'emergency exit: NOT NULL is taken back while the old application writes, then enforced again');
-  await follow(run, api, await api.act(run.migration, 'unenforce'), CATCH_UP_MS_MAX);
+  await follow(run, api, await api.act(run.migration, 'unenforce'), run.catchUpMs);
   const standing = (await endState(run.stage.superuserUrl, run.folder)).standing;
-  await run.until('the phase to be bridged again', CATCH_UP_MS_MAX, () =>
+  await run.until('the phase to be bridged again', run.catchUpMs, () =>
     run.follower?.status?.phase === 'bridged' ? true : undefined,
   );
   await cutOver(run, api);

@@ -10,6 +10,9 @@ import type { EndState } from './database.js';
 
 /** Everything that was seen; the report only judges and prints. */
 export interface Facts {
+  readonly streaming: boolean;
+  /** As the server says it. */
+  readonly serverVersion: string;
   readonly mayHaveNone: readonly string[];
   /** Where the seed is not what it says it is. */
   readonly seed: readonly string[];
@@ -29,7 +32,8 @@ export interface Facts {
   readonly old: ApplicationLine;
   readonly now: ApplicationLine | undefined;
   readonly status: MigrationStatus;
-  readonly published: Extract<ConsumerLine, { kind: 'final' }>;
+  /** Undefined where there is no Kafka. */
+  readonly published: Extract<ConsumerLine, { kind: 'final' }> | undefined;
   readonly end: EndState;
   readonly sizes: { readonly before: readonly TableSize[]; readonly after: readonly TableSize[] };
   readonly sweep: SweepPace;
@@ -44,7 +48,7 @@ export const report = (facts: Facts): Line[] => [
   ...ddlLines(facts.status),
   ...emergency(facts),
   ...application(facts),
-  ...eventLines(facts.published),
+  ...(facts.published ? eventLines(facts.published) : []),
   ...theEnd(facts),
 ];
 
@@ -78,17 +82,22 @@ function countsPerTable({ rows, refusal }: Facts['listed'], mayHaveNone: readonl
   return counted.every(([table, count]) => refusal?.precheck.includes(`${count} rows of public.${table} `));
 }
 
-function filled({ status, sweep, mayHaveNone }: Facts): Line[] {
+function filled({ streaming, status, sweep, mayHaveNone }: Facts): Line[] {
   const { sum, bridged } = sourcesOf(status);
   const perSecond = sweep.ms > 0 ? (sweep.rows / sweep.ms) * 1_000 : 0;
   const blocking = ({ table }: { table: string }): boolean => !mayHaveNone.includes(table.replace(/^public\./, ''));
   const unresolved = bridged('failed') + (mayHaveNone.length > 0 ? 0 : bridged('left_null'));
   const open = status.tables.filter(blocking).reduce((total, table) => total + table.unfillable, 0);
   return [
-    line(
-      `rows filled by     sweep ${grouped(sum('sweep'))} · live fill ${grouped(sum('live'))} · tail pass ${grouped(sum('tailPass'))} · bridge ${grouped(bridged('resolved'))}`,
-      sum('sweep') === 0 || sum('live') === 0 || sum('tailPass') === 0 || bridged('resolved') === 0,
-    ),
+    streaming
+      ? line(
+          `rows filled by     sweep ${grouped(sum('sweep'))} · live fill ${grouped(sum('live'))} · tail pass ${grouped(sum('tailPass'))} · bridge ${grouped(bridged('resolved'))}`,
+          sum('sweep') === 0 || sum('live') === 0 || sum('tailPass') === 0 || bridged('resolved') === 0,
+        )
+      : line(
+          `rows filled by     sweep ${grouped(sum('sweep'))} · tail pass ${grouped(sum('tailPass'))} · retried ${grouped(sum('live'))} · bridge: nobody reports without a stream`,
+          sum('sweep') === 0 || sum('tailPass') === 0,
+        ),
     line(`sweep              ${grouped(perSecond)} rows/s beside the application, paused and slowed down on purpose`),
     line(`bridge             left without a value ${grouped(unresolved)}`, unresolved > 0),
     line(`unfillable rows    ${grouped(open)} at the end that should have a value`, open > 0),

@@ -1,11 +1,16 @@
 import { Actor } from '../demo/driver/actor.js';
 import type { Cleanup } from '../demo/driver/cleanup.js';
+import { sweepMsMax } from '../demo/driver/job.js';
 import { JobRun } from '../demo/driver/job-run.js';
 import type { Say } from '../demo/driver/output.js';
 import type { Stage } from '../demo/driver/stage.js';
 import type { ApplicationLine } from './application/main.js';
 import type { ExampleFolder } from './folder.js';
 import type { ExampleOptions } from './options.js';
+
+/** Whether there is a stream at all: both the plan and who runs it may do without. */
+export const streams = (folder: ExampleFolder, { stream }: ExampleOptions): boolean =>
+  stream !== 'none' && !/^stream: none\b/m.test(folder.plan);
 
 /** One example's run: the job with that team's application. */
 export class ExampleRun extends JobRun {
@@ -26,9 +31,25 @@ export class ExampleRun extends JobRun {
     return Math.round(Math.min(10, Math.max(2, this.options.rows / 50_000)));
   }
 
-  /** The team's own plan; only the window is shorter than anybody would have it. */
+  /** The team's own plan; only the window is shorter than anybody would have it, and the stream left out when that was asked for. */
   get plan(): string {
-    return this.folder.plan.replace(/window: \S+(?=[ ,}])/, `window: ${this.windowSeconds}s`);
+    const plan = this.folder.plan.replace(/window: \S+(?=[ ,}])/, `window: ${this.windowSeconds}s`);
+    return this.options.stream === 'none' ? plan.replace(/^stream: .*$/m, 'stream: none') : plan;
+  }
+
+  /** False: no Kafka, no slot, nobody reports. */
+  get streaming(): boolean {
+    return streams(this.folder, this.options);
+  }
+
+  /** How long whatever goes over all rows may take before it is taken for stuck. */
+  get catchUpMs(): number {
+    return sweepMsMax(2 * this.options.rows);
+  }
+
+  /** How often all rows may be counted by hand without being a load themselves. */
+  get countEveryMs(): number {
+    return Math.min(10_000, Math.max(100, this.options.rows / 100));
   }
 
   startApplication(version: 'old' | 'new'): Actor<ApplicationLine> {

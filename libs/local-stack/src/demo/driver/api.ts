@@ -83,8 +83,8 @@ export class Api {
 
   plan = (yaml: string): Promise<Operation> =>
     this.#ask('POST', '/migrations', { body: yaml, type: 'application/yaml' });
-  act = (migration: string, verb: string): Promise<Operation> =>
-    this.#ask('POST', `/migrations/${migration}/${verb}`, { body: JSON.stringify({ reason: 'demo' }) });
+  act = (migration: string, verb: string, request: Readonly<Record<string, unknown>> = {}): Promise<Operation> =>
+    this.#ask('POST', `/migrations/${migration}/${verb}`, { body: JSON.stringify({ reason: 'demo', ...request }) });
   cutover = (migration: string, generation: string): Promise<Operation> =>
     this.#ask('POST', `/cutover?migration=${migration}`, {
       body: JSON.stringify({ reason: 'demo: everything is ready' }),

@@ -41,7 +41,12 @@ export class JobRun {
   }
 
   /** Waits for one moment of the migration; ends early when a process that must run does not. */
-  async until<T>(what: string, timeoutMs: number, condition: () => Promise<T | undefined> | T | undefined): Promise<T> {
+  async until<T>(
+    what: string,
+    timeoutMs: number,
+    condition: () => Promise<T | undefined> | T | undefined,
+    everyMs = 100,
+  ): Promise<T> {
     return await until(
       what,
       () => {
@@ -51,7 +56,7 @@ export class JobRun {
         if (this.consumer?.ended) throw new Error(`the consumer ended; see ${this.stage.folder}/consumer.log`);
         return condition();
       },
-      { timeoutMs, everyMs: 100, signal: this.signal, describe: () => this.follower?.describe() ?? '' },
+      { timeoutMs, everyMs, signal: this.signal, describe: () => this.follower?.describe() ?? '' },
     );
   }
 }

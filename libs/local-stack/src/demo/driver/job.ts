@@ -19,13 +19,14 @@ const ROWS_PER_SECOND_MIN = 1_000;
 /** How long a sweep over so many rows may take before it is taken for stuck. */
 export const sweepMsMax = (rows: number): number => CATCH_UP_MS_MAX + (rows * 1_000) / ROWS_PER_SECOND_MIN;
 
-/** The service as a process of its own, and another team's consumer of its events. */
+/** The service as a process of its own, and, where there is Kafka, another team's consumer of its events. */
 export async function startHighwater(run: JobRun, urls: AccessUrls): Promise<Api> {
   const service = await startService(run.stage, urls, run.signal);
   run.service = service;
   run.cleanup.add('the service', () => service.stop());
   run.say('phase', `the service listens on ${service.url}; its log is ${service.logFile}`);
   const api = new Api(service.url, run.signal);
+  if (run.stage.brokers.length === 0) return api;
   const schemas = join(run.stage.folder, 'schemas');
   mkdirSync(schemas);
   const { components } = await api.asyncApi();
@@ -95,20 +96,27 @@ async function attempted(run: JobRun, api: Api, { generation }: Readiness, attem
   }
 }
 
+/** Without a stream nobody reports who still needs the bridge: then it is the operator's word that nobody does. */
 export async function finish(run: JobRun, api: Api, windowSeconds: number): Promise<MigrationStatus> {
-  run.say('phase', `finish asked for; it waits for ${windowSeconds} s without use of the bridge`);
-  await follow(run, api, await api.act(run.migration, 'finish'), CATCH_UP_MS_MAX);
+  const reported = run.stage.brokers.length > 0;
+  run.say(
+    'phase',
+    reported
+      ? `finish asked for; it waits for ${windowSeconds} s without use of the bridge`
+      : 'finish asked for; the old application is gone, and we say so',
+  );
+  const accepted = await api.act(run.migration, 'finish', reported ? {} : { bridgeUnused: true });
+  await follow(run, api, accepted, CATCH_UP_MS_MAX);
   return await run.until('the phase to be finished', STEP_MS_MAX, async () => {
     const status = await api.status(run.migration);
     return status.phase === 'finished' ? status : undefined;
   });
 }
 
-/** The consumer has seen the last event; what it makes of all of them. */
+/** The consumer has seen the last event; what it makes of all of them. Errors when there is none: without Kafka nobody asks. */
 export async function publishedEvents(run: JobRun): Promise<Extract<ConsumerLine, { kind: 'final' }>> {
   const { consumer } = run;
   if (!consumer) throw new Error('invariant broken: the consumer runs');
-  run.application = undefined; // it has ended, on purpose
   await run.until('the consumer to read the last event', STEP_MS_MAX, () =>
     consumer.lines.find((line) => line.kind === 'event' && line.type.includes('.finished.')),
   );

@@ -38,6 +38,7 @@ export async function perform(run: Run, urls: AccessUrls): Promise<ReportFacts> 
   const status = await finish(run, api, run.windowSeconds);
   run.say('phase', 'finished; now the report');
   const now = await run.application?.finish();
+  run.application = undefined; // it has ended, on purpose
   const published = await publishedEvents(run);
   if (!run.options.keep) await run.service?.stop();
   const { tables, leftovers } = await oracle(stage.superuserUrl);

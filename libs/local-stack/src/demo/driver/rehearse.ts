@@ -74,7 +74,7 @@ export async function rehearse({ scenery, keep, perform }: Rehearsal): Promise<n
 async function stay(stage: Stage, service: string | undefined, say: Say, signal: AbortSignal): Promise<void> {
   say(
     'keep',
-    `service ${service ?? 'none'}\ndatabase ${stage.superuserUrl}\nKafka ${stage.brokers.join(', ')}, events on ${stage.topicPrefix}.events\nCtrl-C ends it`,
+    `service ${service ?? 'none'}\ndatabase ${stage.superuserUrl}\nKafka ${stage.brokers.length > 0 ? `${stage.brokers.join(', ')}, events on ${stage.topicPrefix}.events` : 'none'}\nCtrl-C ends it`,
   );
   while (!signal.aborted) await wait(60_000, undefined, { signal }).catch(() => undefined);
 }

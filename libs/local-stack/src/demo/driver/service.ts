@@ -31,7 +31,7 @@ export async function startService(stage: Stage, urls: AccessUrls, signal: Abort
       server: { command: process.execPath, args: [main] },
       env: {
         ...urls,
-        HIGHWATER_KAFKA_BROKERS: stage.brokers.join(','),
+        ...(stage.brokers.length > 0 ? { HIGHWATER_KAFKA_BROKERS: stage.brokers.join(',') } : {}),
         HIGHWATER_TOPIC_PREFIX: stage.topicPrefix,
         HIGHWATER_HTTP: '127.0.0.1:0',
       },

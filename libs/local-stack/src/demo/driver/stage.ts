@@ -16,6 +16,7 @@ export interface Stage {
   /** The demo's own database as its superuser: only seeding, measuring and the oracle use it. */
   readonly superuserUrl: string;
   readonly applicationUrl: string;
+  /** None: there is no Kafka. */
   readonly brokers: readonly string[];
   readonly topicPrefix: string;
   /** Of the five access roles. */
@@ -26,6 +27,8 @@ export interface Stage {
 export interface Scenery {
   readonly name: string;
   readonly database: string;
+  /** False: nobody will use it, so none is looked for. */
+  readonly kafka: boolean;
   /** Answers what was loaded, in words. */
   seed(superuserUrl: string, accounts: StageAccounts): Promise<string>;
 }
@@ -67,15 +70,9 @@ export async function setStage(
   });
   say('setting', postgres.how);
 
-  const kafka = await startKafka();
-  // on a broker that others use, topics of our own
-  const topicPrefix = kafka.owned ? 'highwater' : `highwater-${scenery.name}-${tag}`;
-  cleanup.add('Kafka', async () => {
-    if (!kafka.owned) await deleteTopics(kafka.brokers, topicPrefix);
-    await kafka.stop();
-  });
-  say('setting', kafka.how);
-
+  const { brokers, topicPrefix } = scenery.kafka
+    ? await setKafka(`${scenery.name}-${tag}`, say, cleanup)
+    : { brokers: [], topicPrefix: 'highwater' };
   const from = Date.now();
   const superuserUrl = await postgres.createDatabase(scenery.database);
   const applicationPassword = randomBytes(12).toString('hex');
@@ -89,8 +86,20 @@ export async function setStage(
     folder,
     superuserUrl,
     applicationUrl: asUser(superuserUrl, names.application, applicationPassword),
-    brokers: kafka.brokers,
+    brokers,
     topicPrefix,
     rolePrefix,
   };
+}
+
+async function setKafka(tag: string, say: Say, cleanup: Cleanup): Promise<Pick<Stage, 'brokers' | 'topicPrefix'>> {
+  const kafka = await startKafka();
+  // on a broker that others use, topics of our own
+  const topicPrefix = kafka.owned ? 'highwater' : `highwater-${tag}`;
+  cleanup.add('Kafka', async () => {
+    if (!kafka.owned) await deleteTopics(kafka.brokers, topicPrefix);
+    await kafka.stop();
+  });
+  say('setting', kafka.how);
+  return { brokers: kafka.brokers, topicPrefix };
 }

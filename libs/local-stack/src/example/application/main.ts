@@ -3,7 +3,7 @@
 //   APPLICATION_DATABASE_URL=postgres://app:…@host/db node main.js <example> --rows n [--writers 4] [--rate 200] [--seed 1] [--new]
 //
 // In, lines: `accidents` makes what the old application does wrong, once, and mends it. The end of input ends it.
-// Out, JSON lines: `ready`, `status` every second, `accidents`, `phase` after each SIGUSR2 (the probe starts anew), `final` after SIGTERM.
+// Out, JSON lines: `ready`, `status` every second, `accidents`, and `moved` when its last part is done, `phase` after each SIGUSR2 (the probe starts anew), `final` after SIGTERM.
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
@@ -19,12 +19,12 @@ import type { WriterOptions } from './writer.js';
 
 /** One line of the application's output. Waits are in milliseconds and of the current phase; counts are since the start. */
 export interface ApplicationLine {
-  readonly kind: 'ready' | 'status' | 'accidents' | 'phase' | 'final';
+  readonly kind: 'ready' | 'status' | 'accidents' | 'moved' | 'phase' | 'final';
   readonly version: 'old' | 'new';
   readonly tally: Tally;
   readonly probe: Pick<ProbeReport, 'insert' | 'update'>;
   /** On a line `accidents` alone. */
-  readonly accidents?: Accidents;
+  readonly accidents?: Omit<Accidents, 'move'>;
 }
 
 const { values, positionals } = parseArgs({
@@ -68,7 +68,7 @@ worker.on('message', (report: ProbeReport) => {
 const probeGone = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
 process.on('SIGUSR2', () => worker.postMessage('mark'));
 
-function print(kind: ApplicationLine['kind'], accidents?: Accidents): void {
+function print(kind: ApplicationLine['kind'], accidents?: Omit<Accidents, 'move'>): void {
   const line: ApplicationLine = {
     kind,
     version,
@@ -89,10 +89,14 @@ async function makeAccidents(): Promise<void> {
   await client.connect();
   const world = await example.lookAround(client, rows);
   const random = new Random(seed * 100 + 99);
-  const accidents = await example.accidents({ client, random, world, version, fixed: false, stop: stop.signal });
+  const { move, ...accidents } = await example.accidents({
+    ...{ client, random, world, version, fixed: false, stop: stop.signal },
+  });
+  print('accidents', accidents);
+  await move();
   await client.end();
   fixed = true;
-  print('accidents', accidents);
+  print('moved');
 }
 
 print('ready');
