@@ -1,5 +1,6 @@
 import { isMigrationId, parseBytes, parseDurationMs } from '@highwater/kernel';
 import { type Builder, buildRule, tableName } from './build-rule.js';
+import { buildEntity } from './build-entity.js';
 import { planCodes } from './codes.js';
 import { type PlanPath, formatPath } from './path.js';
 import type { Limits, Plan, PlanIssue, PlannedTable, StreamSettings } from './plan.js';
@@ -22,6 +23,7 @@ export function buildPlan(input: PlanInput, positions: PlanPositions): Plan | { 
   }
   const plan: Plan = {
     migration: input.migration as Plan['migration'],
+    entities: (input.entities ?? []).map((entity, i) => buildEntity(build, entity, ['entities', i])),
     tables: input.tables.map((table, i) => buildTable(build, table, input.defaults ?? {}, ['tables', i])),
     cutover: {
       mode: input.cutover?.mode ?? 'bridge',

@@ -24,6 +24,10 @@ export const planCodes = {
   BadName: 'HW1011',
   /** HW1012 Two finisher indexes of one schema have the same name. */
   DuplicateIndex: 'HW1012',
+  /** HW1013 Two entities make the same rows: one table, one source, one identity. Keep one. */
+  DuplicateEntity: 'HW1013',
+  /** HW1014 Entities are made in the order of the plan, so one made from another comes after it, and none is made from its own table. */
+  EntityOrder: 'HW1014',
 } as const;
 
 export type PlanCode = (typeof planCodes)[keyof typeof planCodes];

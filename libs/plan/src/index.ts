@@ -1,4 +1,5 @@
 export * from './codes.js';
+export { asEntry, rulesOfPlan } from './entities.js';
 export * from './format.js';
 export * from './json.js';
 export { entryFor, lintPlan } from './lint.js';

@@ -1,4 +1,5 @@
 import { planCodes } from './codes.js';
+import { lintEntities, rulesOfPlan } from './entities.js';
 import { formatTableName, sameTable, schemaOf } from './names.js';
 import { type PlanPath, formatPath } from './path.js';
 import type { Plan, PlanIssue, PlannedTable, TableName } from './plan.js';
@@ -10,7 +11,12 @@ import { type Rule, meansOwnRule, tablesNamed, walkRule } from './rule.js';
  * way, when the rule is compiled against the catalog.
  */
 export function lintPlan(plan: Plan, positions: PlanPositions): PlanIssue[] {
-  return [...duplicateEntries(plan, positions), ...duplicateIndexes(plan, positions), ...rules(plan, positions)];
+  return [
+    ...duplicateEntries(plan, positions),
+    ...duplicateIndexes(plan, positions),
+    ...lintEntities(plan, positions),
+    ...rules(plan, positions),
+  ];
 }
 
 function duplicateEntries(plan: Plan, positions: PlanPositions): PlanIssue[] {
@@ -31,27 +37,30 @@ function duplicateEntries(plan: Plan, positions: PlanPositions): PlanIssue[] {
 }
 
 function duplicateIndexes(plan: Plan, positions: PlanPositions): PlanIssue[] {
-  const seen = new Map<string, number>();
-  return plan.tables.flatMap((entry, i) =>
-    Object.keys(entry.indexes).flatMap((name) => {
-      const id = JSON.stringify([schemaOf(entry.table), name]);
+  const seen = new Map<string, string>();
+  const places = (['entities', 'tables'] as const).flatMap((list) =>
+    plan[list].map(({ table, indexes }, i) => ({ table, indexes, list, i })),
+  );
+  return places.flatMap(({ table, indexes, list, i }) =>
+    Object.keys(indexes).flatMap((name) => {
+      const id = JSON.stringify([schemaOf(table), name]);
       const first = seen.get(id);
-      if (first === undefined) seen.set(id, i);
+      if (first === undefined) seen.set(id, `${list}[${i}]`);
       if (first === undefined) return [];
-      const message = `index ${JSON.stringify(name)} is already named by tables[${first}]; names of indexes are unique in a schema`;
-      return [positions.issueAtKey(['tables', i, 'indexes', name], { code: planCodes.DuplicateIndex, message })];
+      const message = `index ${JSON.stringify(name)} is already named by ${first}; names of indexes are unique in a schema`;
+      return [positions.issueAtKey([list, i, 'indexes', name], { code: planCodes.DuplicateIndex, message })];
     }),
   );
 }
 
 function rules(plan: Plan, positions: PlanPositions): PlanIssue[] {
   const issues: PlanIssue[] = [];
-  plan.tables.forEach((entry, i) => {
-    walkRule(entry.rule, ['tables', i, 'rule'], (rule, path) => {
+  for (const { entry, path: root } of rulesOfPlan(plan)) {
+    walkRule(entry.rule, root, (rule, path) => {
       if (rule.kind === 'firstOf') issues.push(...constantNotLast(rule, path, positions));
       if (meansOwnRule(rule)) issues.push(...ownRules(plan, entry, rule, path, positions));
     });
-  });
+  }
   return issues;
 }
 

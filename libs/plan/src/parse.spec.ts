@@ -174,7 +174,6 @@ describe('a bad plan', () => {
       'HW1004 7:22 limits.rowBudget is 2s; expected 1ms to 900ms',
     ],
     ['two rules in one', small('rule: { column: a, via: b }'), 'HW1004 6:11 a rule is exactly one of'],
-    ['entities', small('rule: a\nentities: []'), 'HW1005 7:1 "entities" is not supported'],
     [
       'SQL for a type',
       small('rule: a').replace('type: text', 'type: "text not null"'),

@@ -35,6 +35,31 @@ export interface PlannedTable {
   readonly indexes: Readonly<Record<string, readonly string[]>>;
 }
 
+/** A column of an entity's table and how its value follows from the source row. */
+export interface PlannedColumn {
+  readonly column: string;
+  readonly rule: Rule | Now;
+}
+
+/** The moment of creation; a value, never part of an identity. */
+export interface Now {
+  readonly kind: 'now';
+}
+
+/** Rows the migration must have first: one for each row of `from`, made if absent. */
+export interface PlannedEntity {
+  readonly table: TableName;
+  /** The source: a table of the application, or that of an earlier entity. */
+  readonly from: TableName;
+  /** The identity: what makes two sources mean one entity. Rules are over the source row. */
+  readonly key: readonly (PlannedColumn & { readonly rule: Rule })[];
+  readonly values: readonly PlannedColumn[];
+  /** `application`: never made by us, only waited for. */
+  readonly createdBy: 'highwater' | 'application';
+  /** Index name → columns, built concurrently after the fill. */
+  readonly indexes: Readonly<Record<string, readonly string[]>>;
+}
+
 export interface Limits {
   readonly lockBudgetMs: number;
   readonly rowBudgetMs: number;
@@ -57,6 +82,8 @@ export interface StreamSettings {
 /** The validated, immutable request. JSON-serialisable but for bigint, see `planToJson`. */
 export interface Plan {
   readonly migration: MigrationId;
+  /** In the order in which they are made. */
+  readonly entities: readonly PlannedEntity[];
   readonly tables: readonly PlannedTable[];
   readonly cutover: {
     readonly mode: 'bridge' | 'strict';

@@ -32,6 +32,10 @@ const expectedAt: Readonly<Record<string, string>> = {
   via: 'a column name, or a list of them',
   to: 'a table and its key, as in Group(id)',
   key: 'a list of column names',
+  from: 'a table as Name or schema.Name',
+  'entity key': 'a map from column to rule',
+  'entity values': 'a map from column to rule, or to { now: true }',
+  'entity value': `${aRule}, or { now: true }`,
   target: 'a column name, or { column, type, addColumn }',
   type: 'a type as PostgreSQL writes it: text, uuid, bigint',
   references: 'none, or { table, onDelete }',
@@ -169,7 +173,16 @@ const show = (value: unknown): string => {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 };
 
+/** The keys of an entity's `key` and `values` are column names, so they name no place. */
+function placeInEntity(path: PlanPath): string | undefined {
+  if (path[0] !== 'entities' || (path[2] !== 'key' && path[2] !== 'values')) return undefined;
+  if (path.length === 3) return `entity ${path[2]}`;
+  return path.length === 4 ? (path[2] === 'key' ? 'rule' : 'entity value') : undefined;
+}
+
 function placeName(path: PlanPath): string {
+  const inEntity = placeInEntity(path);
+  if (inEntity !== undefined) return inEntity;
   const last = [...path].reverse().find((part) => typeof part === 'string');
   return typeof last === 'string' ? last : '';
 }

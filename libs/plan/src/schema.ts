@@ -47,6 +47,21 @@ const table = z.strictObject({
   indexes: indexes.optional(),
 });
 
+const entityValue = z
+  .union([rule, z.strictObject({ now: z.literal(true) })])
+  .meta({ description: 'A rule over the source row, or { now: true } for the moment of creation.' });
+
+const entity = z.strictObject({
+  table: tableName,
+  from: tableName.meta({ description: 'The source: each of its rows has one; an earlier entity may be one.' }),
+  key: z
+    .record(name, rule)
+    .meta({ description: 'Their identity: column of the entity to a rule over the source row.' }),
+  values: z.record(name, entityValue).optional(),
+  createdBy: z.enum(['highwater', 'application']).optional(),
+  indexes: indexes.optional(),
+});
+
 const cutover = z.strictObject({
   mode: z.enum(['bridge', 'strict']).optional(),
   start: z.enum(['manual', 'auto']).optional(),
@@ -81,6 +96,7 @@ export const planSchema = z
       pattern: '^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$',
     }),
     defaults: defaults.optional(),
+    entities: z.array(entity).max(100).optional().meta({ description: 'Rows made if absent, in this order.' }),
     tables: z.array(table).min(1).max(500),
     cutover: cutover.optional(),
     limits: limits.optional(),
@@ -92,12 +108,14 @@ export const planSchema = z
 
 export type PlanInput = z.infer<typeof planSchema>;
 export type TableInput = PlanInput['tables'][number];
+export type EntityInput = NonNullable<PlanInput['entities']>[number];
 
 /** Keys that may stand at a place, by the name of the place; for "did you mean". */
 export const knownKeys: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(planSchema.shape),
   defaults: Object.keys(defaults.shape),
   tables: Object.keys(table.shape),
+  entities: Object.keys(entity.shape),
   target: ['column', 'type', 'addColumn'],
   references: ['table', 'onDelete'],
   cutover: Object.keys(cutover.shape),

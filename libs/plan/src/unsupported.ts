@@ -6,7 +6,7 @@ import { ruleKinds } from './schema-rule.js';
 import { knownKeys } from './schema.js';
 import { suggest } from './suggest.js';
 
-const laterKeys = new Set(['entities', 'assertions', 'journal', 'repair']);
+const laterKeys = new Set(['assertions', 'journal', 'repair']);
 const laterTableKeys = new Set(['journal', 'repair', 'leaveNull', 'unique', 'rowLevelSecurity']);
 const rules: readonly string[] = ruleKinds;
 
@@ -64,6 +64,17 @@ export function takeOutUnsupported(data: unknown, positions: PlanPositions): { d
       }),
     );
 
+  const checkRules = (rules: unknown, path: PlanPath, now: boolean): unknown =>
+    isData(rules)
+      ? Object.fromEntries(
+          Object.entries(rules).map(([column, rule]) => [
+            column,
+            // the moment of creation is a value, and no rule
+            now && isData(rule) && 'now' in rule ? rule : checkRule(rule, [...path, column]),
+          ]),
+        )
+      : rules;
+
   if (!isData(data)) return { data, issues };
   const plan = withoutLater(data, [], laterKeys);
   if (Array.isArray(plan['tables'])) {
@@ -72,6 +83,15 @@ export function takeOutUnsupported(data: unknown, positions: PlanPositions): { d
       const table = withoutLater(entry, ['tables', i], laterTableKeys);
       if ('rule' in table) table['rule'] = checkRule(table['rule'], ['tables', i, 'rule']);
       return table;
+    });
+  }
+  if (Array.isArray(plan['entities'])) {
+    plan['entities'] = plan['entities'].map((entity: unknown, i) => {
+      if (!isData(entity)) return entity;
+      const checked: Data = { ...entity };
+      for (const place of ['key', 'values'])
+        if (place in entity) checked[place] = checkRules(entity[place], ['entities', i, place], place === 'values');
+      return checked;
     });
   }
   return { data: plan, issues };
