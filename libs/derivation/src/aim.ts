@@ -14,8 +14,8 @@ export interface Aim extends PrintTarget {
 /** Text that compares byte by byte, whatever the collation of where it came from. */
 export const textAim = (what: string): Aim => ({ what, asText: true, type: 'text', typeOid: 25 });
 
-export const targetAim = (target: CatalogColumn): Aim => ({
-  what: `target ${JSON.stringify(target.name)}`,
+export const targetAim = (target: CatalogColumn, kind: 'target' | 'column' = 'target'): Aim => ({
+  what: `${kind} ${JSON.stringify(target.name)}`,
   asText: false,
   type: target.type,
   typeOid: target.typeOid,

@@ -15,6 +15,8 @@ export interface CatalogColumn {
   readonly typeOid: number;
   readonly notNull: boolean;
   readonly generated: boolean;
+  /** A row made without it gets a value: default, identity, default of its domain. */
+  readonly hasDefault?: boolean;
   /** Schema-qualified collation of a collatable column; left out for other types. Two text columns may differ in it, and then `=` raises 42P22. */
   readonly collation?: Ident;
   /**

@@ -46,6 +46,10 @@ export const derivationCodes = {
   NotComparable: 'HW1122',
   /** HW1123 `pick: first` needs a unique, not-null key of the looked-up table to tell rows of the same rank apart the same way each time. */
   NoTieBreak: 'HW1123',
+  /** HW1124 The columns under an entity's `key` are not those of a valid, unconditional, immediate unique index of its table, so the server could not say whether the entity is there already. Create one, or name the columns of one. */
+  EntityKeyNotUnique: 'HW1124',
+  /** HW1125 A column of an entity's table takes no NULL, has no default, and the plan gives it no value: no row could be made. Say it under `values`. */
+  EntityValueMissing: 'HW1125',
 } as const;
 
 export type DerivationCode = (typeof derivationCodes)[keyof typeof derivationCodes];

@@ -1,20 +1,22 @@
-import { type Plan, type PlanPath, type PlannedTable, formatTableName, sameColumnSet, suggest } from '@highwater/plan';
+import { type Plan, type PlanPath, type PlannedTable, formatTableName, suggest } from '@highwater/plan';
 import { targetAim } from './aim.js';
 import type { Catalog, CatalogColumn, CatalogTable, SqlExpression } from './catalog.js';
 import { derivationCodes as codes } from './codes.js';
-import type { CompiledDerivation, KeyColumn } from './derivation.js';
+import { checkIndexes } from './check-indexes.js';
+import { compileEntity } from './compile-entity.js';
+import type { CompiledDerivation, CompiledEntity } from './derivation.js';
+import { type Referent, printGuarded, printReferent } from './entity-guard.js';
 import { Inputs } from './inputs.js';
 import { type DerivationIssue, Issues, nameOf } from './issue.js';
-import { printJoin } from './join.js';
+import { compileKey } from './key.js';
 import { Lookup } from './lookup.js';
 import { simplify } from './node.js';
 import { printBranches } from './print-branch.js';
-import { printReason, printReferentExists, printValue } from './print.js';
 import { RuleResolver } from './resolve.js';
 import { comparable, isBuiltin, sameType } from './types.js';
 
 /**
- * Compiles every planned table against the catalog: one derivation per entry, in plan order, or all that stands against it.
+ * Compiles every planned table and entity against the catalog: one for each entry, in plan order, or all that stands against it.
  * `tableNames` (`name` in public, else `schema.name`) serve the suggestion for a table that the catalog was not read for.
  * Compile again after the target columns were added: a planned column is quoted by us, one in the catalog by the server.
  */
@@ -22,19 +24,23 @@ export function compilePlan(
   plan: Plan,
   catalog: Catalog,
   known: { readonly tableNames?: readonly string[] } = {},
-): { derivations: CompiledDerivation[] } | { issues: DerivationIssue[] } {
+): { derivations: CompiledDerivation[]; entities: CompiledEntity[] } | { issues: DerivationIssue[] } {
   const issues = new Issues();
   const lookup = new Lookup(plan, catalog, issues, known.tableNames);
+  const entities = plan.entities.map((entity, i) => compileEntity(entity, ['entities', i], lookup));
   const derivations = plan.tables.map((entry, i) => compileEntry(entry, ['tables', i], lookup));
   if (issues.list.length > 0) return { issues: issues.list };
-  return { derivations: derivations.filter((derivation) => derivation !== undefined) };
+  return {
+    derivations: derivations.filter((derivation) => derivation !== undefined),
+    entities: entities.filter((entity) => entity !== undefined),
+  };
 }
 
 function compileEntry(entry: PlannedTable, path: PlanPath, lookup: Lookup): CompiledDerivation | undefined {
   const table = lookup.table(entry.table, [...path, 'table']);
   if (table === undefined) return undefined;
-  const key = compileKey(entry, table, [...path, 'key'], lookup);
-  checkIndexes(entry, table, [...path, 'indexes'], lookup);
+  const key = compileKey(entry.key, table, [...path, 'key'], lookup);
+  checkIndexes(entry.indexes, entry.target.column, table, [...path, 'indexes'], lookup);
   const target = findTarget(entry, table, [...path, 'target'], lookup);
   if (target === undefined) return undefined;
 
@@ -48,25 +54,31 @@ function compileEntry(entry: PlannedTable, path: PlanPath, lookup: Lookup): Comp
     aim: targetAim(target),
   });
   const inputs = new Inputs();
-  const referentExists = compileReferents(entry, table, target, [...path, 'references'], lookup, inputs);
+  const referents = findReferents(entry, table, target, [...path, 'references'], lookup, inputs);
   if (resolved === undefined || key === undefined) return undefined;
 
   const node = simplify(resolved);
   inputs.addNode(table, node);
-  const join = printJoin(node, target);
+  const [entities, others] = parted(referents, ({ parent }) => lookup.isEntity(parent));
+  const { expression, reason, join } = printGuarded(node, target, entities);
+  const tests = new Set(others.map((each) => printReferent(each, target)));
   return {
     table,
     key,
     target: { name: target.name, ident: target.ident, type: target.type },
-    expression: printValue(node, 'r', 0, target) as SqlExpression,
-    reason: printReason(node, 'r', target) as SqlExpression,
+    expression,
+    reason,
     branches: printBranches(resolved, target),
     inputs: inputs.list,
     ...(inputs.searches.length === 0 ? {} : { searches: inputs.searches }),
     ...(inputs.functions.length === 0 ? {} : { functions: inputs.functions }),
     ...(join === undefined ? {} : { join }),
-    ...(referentExists === undefined ? {} : { referentExists }),
+    ...(tests.size === 0 ? {} : { referentExists: [...tests].join(' and ') as SqlExpression }),
   };
+}
+
+function parted<T>(list: readonly T[], belongs: (each: T) => boolean): [T[], T[]] {
+  return [list.filter(belongs), list.filter((each) => !belongs(each))];
 }
 
 function findTarget(
@@ -105,55 +117,16 @@ function findTarget(
   return column;
 }
 
-function compileKey(entry: PlannedTable, table: CatalogTable, path: PlanPath, lookup: Lookup): KeyColumn[] | undefined {
-  const names = entry.key ?? table.primaryKey;
-  const usable = table.uniqueKeys.filter((unique) => unique.every((name) => table.columns.get(name)?.notNull === true));
-  const candidates = usable.map((unique) => `key: [${unique.join(', ')}]`);
-  const wayOut =
-    candidates.length > 0
-      ? `say ${candidates.join(' or ')}`
-      : 'add a primary key, or a unique index over not-null columns and name them with key:';
-  if (names.length === 0) {
-    lookup.issues.add(codes.NoKey, path, `table ${nameOf(table)} has no primary key and the plan names no key`, {
-      help: wayOut,
-    });
-    return undefined;
-  }
-  const columns = names.map((name) => lookup.column(table, name, path));
-  if (!columns.every((column) => column !== undefined)) return undefined;
-  const nullable = columns.filter((column) => !column.notNull).map((column) => column.name);
-  const unique = table.uniqueKeys.some((each) => sameColumnSet(each, names));
-  if (!unique || nullable.length > 0) {
-    const why = unique
-      ? `may be NULL in ${nullable.join(', ')}`
-      : 'has no valid, unconditional, immediate unique index';
-    lookup.issues.add(codes.KeyNotUnique, path, `key (${names.join(', ')}) of ${nameOf(table)} ${why}`, {
-      help: wayOut,
-    });
-    return undefined;
-  }
-  return columns.map(({ name, ident, type }) => ({ name, ident, type }));
-}
-
-function checkIndexes(entry: PlannedTable, table: CatalogTable, path: PlanPath, lookup: Lookup): void {
-  for (const [index, columns] of Object.entries(entry.indexes)) {
-    columns.forEach((name, i) => {
-      // A missing target is reported as such.
-      if (name !== entry.target.column) lookup.column(table, name, [...path, index, i]);
-    });
-  }
-}
-
 /** Foreign keys the target will get (plan) or has (catalog): a value whose parent is missing would be refused. */
-function compileReferents(
+function findReferents(
   entry: PlannedTable,
   table: CatalogTable,
   target: CatalogColumn,
   path: PlanPath,
   lookup: Lookup,
   inputs: Inputs,
-): SqlExpression | undefined {
-  const tests = new Set<string>();
+): Referent[] {
+  const referents: Referent[] = [];
   if (entry.references !== undefined) {
     const parent = lookup.table(entry.references.table, [...path, 'table']);
     const [name, second] = parent?.primaryKey ?? [];
@@ -162,7 +135,7 @@ function compileReferents(
       key !== undefined && comparable(key.type, target.type) && (isBuiltin(key.typeOid) || key.equality !== undefined);
     if (parent !== undefined && key !== undefined && compares) {
       inputs.add(parent, key);
-      tests.add(printReferentExists(parent, key, target, []));
+      referents.push({ parent, key, others: [] });
     } else if (parent !== undefined) {
       const found = key === undefined ? `(${parent.primaryKey.join(', ')})` : `${key.name} of type ${key.type}`;
       const message = `${formatTableName(entry.references.table)} cannot be referenced by ${JSON.stringify(target.name)} (${target.type}): its primary key is ${found}`;
@@ -186,14 +159,7 @@ function compileReferents(
       inputs.add(parent, key);
       if (own !== referent.own) inputs.add(table, own);
     }
-    tests.add(
-      printReferentExists(
-        parent,
-        referent.key,
-        target,
-        pairs.filter((pair) => pair !== referent),
-      ),
-    );
+    referents.push({ parent, key: referent.key, others: pairs.filter((pair) => pair !== referent) });
   }
-  return tests.size === 0 ? undefined : ([...tests].join(' and ') as SqlExpression);
+  return referents;
 }

@@ -61,6 +61,36 @@ export interface CompiledDerivation {
   readonly functions?: readonly CatalogFunction[];
   /** The same rule for many rows at once, where that is provably the same value. */
   readonly join?: RuleAsJoin;
-  /** Boolean over `r` and the value alias `v.value`: the foreign key's parent exists. Undefined when no foreign key is declared. */
+  /**
+   * Boolean over `r` and the value alias `v.value`: the foreign key's parent exists. Undefined when no foreign key is declared, or
+   * when its parent is an entity: then `expression` is NULL without it, and the reason `EntityMissing`.
+   */
   readonly referentExists?: SqlExpression;
+}
+
+/** A column of an entity that we write. */
+export interface EntityColumn extends KeyColumn {
+  /** Scalar SQL over the source row alias `r`, of the column's type; NULL when there is none. */
+  readonly expression: SqlExpression;
+}
+
+/** Rows that a migration makes if absent: one for each row of the source whose identity has a value. */
+export interface CompiledEntity {
+  readonly table: CatalogTable;
+  readonly source: CatalogTable;
+  /** Where a pass over the source orders and stops; of two sources of one entity the first in this order gives the values. */
+  readonly sourceKey: readonly KeyColumn[];
+  /** Columns of a valid unique index of the table, in the plan's order. */
+  readonly identity: readonly EntityColumn[];
+  readonly values: readonly EntityColumn[];
+  readonly createdBy: 'highwater' | 'application';
+  /**
+   * Text over `r`: why no row can be made, one of NoValueReason for a column that takes no NULL; NULL when it can. The identity alone is
+   * judged where the application makes the rows.
+   */
+  readonly reason: SqlExpression;
+  /** What its rules read of the source and of other tables; the identity columns of the entity's own table are not among them. */
+  readonly inputs: readonly DerivationInput[];
+  readonly searches?: readonly TableSearch[];
+  readonly functions?: readonly CatalogFunction[];
 }

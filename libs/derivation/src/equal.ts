@@ -2,9 +2,10 @@ import type { CatalogColumn } from './catalog.js';
 
 export type Operand = Pick<CatalogColumn, 'collation' | 'equality'> & { readonly ident: string };
 
-/** The parent's key decides operator and collation, as in the server's own foreign key check, and so its index serves. */
-export function equal(keyAlias: string, key: Operand, alias: string, own: Operand): string {
+/** `own` is a column of `alias`, or an expression when there is no alias. The parent's key decides operator and collation, as in the server's own foreign key check, and so its index serves. */
+export function equal(keyAlias: string, key: Operand, alias: string | undefined, own: Operand): string {
   const differs = key.collation !== undefined && own.collation !== undefined && key.collation !== own.collation;
-  const value = `${alias}.${own.ident}${differs ? ` collate ${key.collation}` : ''}`;
+  const read = alias === undefined ? own.ident : `${alias}.${own.ident}`;
+  const value = `${read}${differs ? ` collate ${key.collation}` : ''}`;
   return `${keyAlias}.${key.ident} ${key.equality ?? 'OPERATOR(pg_catalog.=)'} ${value}`;
 }

@@ -39,7 +39,7 @@ export function printJoin(node: Node, target: PrintTarget): RuleAsJoin | undefin
 const findsOneRow = (pairs: readonly KeyPair[]): boolean => pairs.every(({ key }) => comparesAsIndexed(key));
 
 /** The server's own collations are deterministic: equal text is the same text, whatever the index sorts by. */
-const comparesAsIndexed = (key: CatalogColumn): boolean =>
+export const comparesAsIndexed = (key: CatalogColumn): boolean =>
   isBuiltin(key.typeOid) && (key.collation === undefined || key.collation.startsWith('pg_catalog.'));
 
 /** What reads nothing but columns of a parent that is not there is NULL. */

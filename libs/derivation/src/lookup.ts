@@ -38,6 +38,11 @@ export class Lookup {
     return this.catalog.tables.find((table) => table.name === name.name && table.schema === schemaOf(name));
   }
 
+  /** Whether the plan makes rows of this table, or waits for them. */
+  isEntity(table: CatalogTable): boolean {
+    return this.plan.entities.some((entity) => this.find(entity.table)?.relid === table.relid);
+  }
+
   byRelid(relid: number): CatalogTable | undefined {
     return this.#byRelid.get(relid);
   }

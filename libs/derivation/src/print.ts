@@ -42,9 +42,13 @@ export function printValue(node: Node, alias: string, depth: number, target: Pri
  * does not apply to this row, while a missing parent is a fault somebody can mend.
  */
 export function printReason(node: Node, alias: string, target: PrintTarget): string {
+  return `(case when ${printValue(node, alias, 0, target)} is null then ${printWhy(node, alias, target)} end)`;
+}
+
+/** The reason on the condition that there is no value. */
+export function printWhy(node: Node, alias: string, target: PrintTarget): string {
   const notable = printNotable(node, alias, 0, target);
-  const why = notable === undefined ? inputNull : `coalesce(${notable}, ${inputNull})`;
-  return `(case when ${printValue(node, alias, 0, target)} is null then ${why} end)`;
+  return notable === undefined ? inputNull : `coalesce(${notable}, ${inputNull})`;
 }
 
 const inputNull = "'InputNull'::pg_catalog.text";

@@ -37,7 +37,8 @@ export class RuleResolver {
 
   constructor(
     readonly lookup: Lookup,
-    private readonly target: CatalogColumn,
+    /** The column of the row itself that is being filled; undefined: a rule over a row that is only read. */
+    private readonly target: CatalogColumn | undefined,
   ) {}
 
   resolve(rule: Rule, scope: Scope): Node | undefined {
@@ -139,7 +140,7 @@ export class RuleResolver {
   ownColumn(name: string, scope: Scope, path: PlanPath): CatalogColumn | undefined {
     const column = this.lookup.column(scope.table, name, path);
     if (column === undefined || scope.depth > 0) return column;
-    if (name === this.target.name) {
+    if (name === this.target?.name) {
       const message = `the rule reads ${JSON.stringify(name)} of ${nameOf(scope.table)}, the column it fills`;
       this.lookup.issues.add(codes.ReadsItsTarget, path, message, { help: 'name the column the value comes from' });
       return undefined;

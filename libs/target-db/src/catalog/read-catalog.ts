@@ -1,5 +1,5 @@
 import type { Catalog, CatalogColumn, CatalogForeignKey, CatalogTable, Ident } from '@highwater/derivation';
-import { tablesNamed, walkRule, type Plan, type TableName } from '@highwater/plan';
+import { rulesOfPlan, tablesNamed, walkRule, type Plan, type TableName } from '@highwater/plan';
 import type { Access } from '../session/database.js';
 import { functionsOfPlan, readFunctions } from './read-functions.js';
 
@@ -54,6 +54,7 @@ select c.oid::int8::float8 as relid, n.nspname as schema, c.relname as name, for
                  'attnum', a.attnum, 'name', a.attname, 'ident', format('%I', a.attname),
                  'type', format_type(a.atttypid, a.atttypmod), 'typeOid', a.atttypid::int8, 'notNull', a.attnotnull,
                  'generated', a.attgenerated <> '' or a.attidentity = 'a',
+                 'hasDefault', case when a.atthasdef or a.attidentity <> '' or y.typdefault is not null then true end,
                  'collation', (select format('%I.%I', cn.nspname, co.collname) from pg_collation co
                                  join pg_namespace cn on cn.oid = co.collnamespace where co.oid = a.attcollation),
                  'equality', (select e.operator from equality e where e.type = a.atttypid),
@@ -102,15 +103,19 @@ function toTable(row: TableRow): CatalogTable {
   };
 }
 
-/** Every table a plan names: the filled ones, the referenced ones, and where its rules say to go. */
+/** Every table a plan names: the filled ones, the referenced ones, entities and their sources, and where its rules say to go. */
 export function tablesOfPlan(plan: Plan): TableName[] {
   const found = new Map<string, TableName>();
   const add = (t: TableName): void => void found.set(JSON.stringify([t.schema ?? null, t.name]), t);
   for (const entry of plan.tables) {
     add(entry.table);
     if (entry.references) add(entry.references.table);
-    walkRule(entry.rule, [], (rule) => tablesNamed(rule).forEach(add));
   }
+  for (const entity of plan.entities) {
+    add(entity.table);
+    add(entity.from);
+  }
+  for (const { entry } of rulesOfPlan(plan)) walkRule(entry.rule, [], (rule) => tablesNamed(rule).forEach(add));
   return [...found.values()];
 }
 

@@ -1,11 +1,11 @@
 import { isAmong, type CatalogFunction, type Ident } from '@highwater/derivation';
-import { schemaOf, walkRule, type FunctionName, type Plan } from '@highwater/plan';
+import { rulesOfPlan, schemaOf, walkRule, type FunctionName, type Plan } from '@highwater/plan';
 import type { Access } from '../session/database.js';
 
 /** Functions that a plan's rules call. */
 export function functionsOfPlan(plan: Plan): FunctionName[] {
   const found: FunctionName[] = [];
-  for (const entry of plan.tables)
+  for (const { entry } of rulesOfPlan(plan))
     walkRule(entry.rule, [], (rule) => void (rule.kind === 'function' && found.push(rule.function)));
   return found;
 }
