@@ -266,7 +266,7 @@ describe('any input', () => {
       }),
       { numRuns: 200, seed: 7 },
     );
-  });
+  }, 60_000);
 
   it('keeps any name PostgreSQL can hold', () => {
     const name = fc
@@ -288,5 +288,5 @@ describe('any input', () => {
       }),
       { numRuns: 200, seed: 8 },
     );
-  });
+  }, 60_000);
 });
