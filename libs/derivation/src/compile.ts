@@ -28,7 +28,7 @@ export function compilePlan(
   const issues = new Issues();
   const lookup = new Lookup(plan, catalog, issues, known.tableNames);
   const entities = plan.entities.map((entity, i) => compileEntity(entity, ['entities', i], lookup));
-  const derivations = plan.tables.map((entry, i) => compileEntry(entry, ['tables', i], lookup));
+  const derivations = plan.tables.map((entry, i) => compileEntry(entry, ['tables', i], lookup, plan.journal));
   if (issues.list.length > 0) return { issues: issues.list };
   return {
     derivations: derivations.filter((derivation) => derivation !== undefined),
@@ -36,7 +36,12 @@ export function compilePlan(
   };
 }
 
-function compileEntry(entry: PlannedTable, path: PlanPath, lookup: Lookup): CompiledDerivation | undefined {
+function compileEntry(
+  entry: PlannedTable,
+  path: PlanPath,
+  lookup: Lookup,
+  journal: boolean,
+): CompiledDerivation | undefined {
   const table = lookup.table(entry.table, [...path, 'table']);
   if (table === undefined) return undefined;
   const key = compileKey(entry.key, table, [...path, 'key'], lookup);
@@ -74,6 +79,7 @@ function compileEntry(entry: PlannedTable, path: PlanPath, lookup: Lookup): Comp
     ...(inputs.functions.length === 0 ? {} : { functions: inputs.functions }),
     ...(join === undefined ? {} : { join }),
     ...(tests.size === 0 ? {} : { referentExists: [...tests].join(' and ') as SqlExpression }),
+    ...(journal ? { journal } : {}),
   };
 }
 

@@ -66,6 +66,8 @@ export interface CompiledDerivation {
    * when its parent is an entity: then `expression` is NULL without it, and the reason `EntityMissing`.
    */
   readonly referentExists?: SqlExpression;
+  /** The plan has a journal: whoever writes the value enters it there in the same transaction. */
+  readonly journal?: true;
 }
 
 /** A column of an entity that we write. */

@@ -78,6 +78,8 @@ export const eventData = {
     checked: count,
     mismatches: count,
     unfillable: count,
+    /** Rows that the verification itself set right, by the journal; absent: the plan asks for no repair. */
+    repaired: count.optional(),
     tables: z.array(target.extend({ checked: count, mismatches: count, unfillable: count })),
   }),
   BecameReady: z.object({ generation: text }),

@@ -34,6 +34,8 @@ export function buildPlan(input: PlanInput, positions: PlanPositions): Plan | { 
     stream: input.stream === 'none' ? null : buildStream(build, input.stream ?? {}),
     accept: input.accept ?? [],
     approvals: input.approvals ?? 0,
+    journal: input.journal ?? false,
+    repair: input.repair ?? false,
   };
   return issues.length > 0 ? { issues } : plan;
 }

@@ -28,6 +28,8 @@ export const planCodes = {
   DuplicateEntity: 'HW1013',
   /** HW1014 Entities are made in the order of the plan, so one made from another comes after it, and none is made from its own table. */
   EntityOrder: 'HW1014',
+  /** HW1015 `repair` changes values that we wrote and nobody changed since; without `journal: true` nobody knows which those are. Add it, or take `repair` out. */
+  RepairNeedsJournal: 'HW1015',
 } as const;
 
 export type PlanCode = (typeof planCodes)[keyof typeof planCodes];

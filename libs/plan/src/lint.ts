@@ -15,8 +15,17 @@ export function lintPlan(plan: Plan, positions: PlanPositions): PlanIssue[] {
     ...duplicateEntries(plan, positions),
     ...duplicateIndexes(plan, positions),
     ...lintEntities(plan, positions),
+    ...repairWithoutJournal(plan, positions),
     ...rules(plan, positions),
   ];
+}
+
+/** Only the journal tells a value of ours from one that the application wrote. */
+function repairWithoutJournal(plan: Plan, positions: PlanPositions): PlanIssue[] {
+  if (!plan.repair || plan.journal) return [];
+  const message = "repair is true and there is no journal: nobody could tell our values from the application's";
+  const help = 'add journal: true';
+  return [positions.issueAtKey(['repair'], { code: planCodes.RepairNeedsJournal, message, help })];
 }
 
 function duplicateEntries(plan: Plan, positions: PlanPositions): PlanIssue[] {

@@ -174,6 +174,7 @@ describe('a bad plan', () => {
       'HW1004 7:22 limits.rowBudget is 2s; expected 1ms to 900ms',
     ],
     ['two rules in one', small('rule: { column: a, via: b }'), 'HW1004 6:11 a rule is exactly one of'],
+    ['repair without a journal', small('rule: a\nrepair: true'), 'HW1015 7:1 repair is true and there is no journal'],
     [
       'SQL for a type',
       small('rule: a').replace('type: text', 'type: "text not null"'),

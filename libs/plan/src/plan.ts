@@ -96,6 +96,10 @@ export interface Plan {
   /** Preflight warnings accepted by name. */
   readonly accept: readonly string[];
   readonly approvals: number;
+  /** Each value written is entered by key in the same transaction, so that it can be repaired or taken back. */
+  readonly journal: boolean;
+  /** Verification sets right what moved sources left behind: only values of the journal that nobody changed since. */
+  readonly repair: boolean;
 }
 
 /** A plan with the text it came from; the text is what is stored and hashed. */

@@ -103,6 +103,8 @@ export const planSchema = z
     stream: stream.optional(),
     accept: z.array(z.string()).optional(),
     approvals: z.int().min(0).max(10).optional(),
+    journal: z.boolean().optional(),
+    repair: z.boolean().optional(),
   })
   .meta({ title: 'Highwater plan' });
 

@@ -6,8 +6,8 @@ import { ruleKinds } from './schema-rule.js';
 import { knownKeys } from './schema.js';
 import { suggest } from './suggest.js';
 
-const laterKeys = new Set(['assertions', 'journal', 'repair']);
-const laterTableKeys = new Set(['journal', 'repair', 'leaveNull', 'unique', 'rowLevelSecurity']);
+const laterKeys = new Set(['assertions']);
+const laterTableKeys = new Set(['leaveNull', 'unique', 'rowLevelSecurity']);
 const rules: readonly string[] = ruleKinds;
 
 type Data = Record<string, unknown>;

@@ -66,6 +66,7 @@ export * from './finish/removal.js';
 export { verifyRange, verifyStatement, type KeyText, type VerifiedRange } from './verify/verify-range.js';
 export * from './verify/verification.js';
 export * from './verify/mismatches.js';
+export * from './verify/repair.js';
 export * from './progress/fence-arrival.js';
 export * from './registry/ddl-steps.js';
 export * from './preflight/check.js';

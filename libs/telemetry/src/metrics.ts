@@ -20,6 +20,10 @@ export function createMetrics(version = '0.1.0') {
       'table',
       'source',
     ]),
+    rowsRepaired: counter('rows_repaired_total', 'Rows set right by a verification, from the journal.', [
+      'migration',
+      'table',
+    ]),
     hints: counter('hints_total', 'Hints by final or passing verdict.', ['migration', 'verdict']),
     hintsParked: gauge('hints_parked', 'Hints waiting for their transaction to become visible.', [
       'migration',

@@ -141,6 +141,7 @@ export const verificationView = z.object({
       operationId: text.nullable(),
       checked: count,
       mismatches: count,
+      repaired: count.nullable(),
       tables: z.array(z.object(verified)),
     })
     .nullable(),
@@ -154,7 +155,14 @@ export const verificationView = z.object({
     })
     .nullable(),
   mismatches: z.array(
-    z.object({ table: text, target: text, key: z.array(text), sqlstate: text.nullable(), foundAt: instant }),
+    z.object({
+      table: text,
+      target: text,
+      key: z.array(text),
+      sqlstate: text.nullable(),
+      kept: text.nullable(),
+      foundAt: instant,
+    }),
   ),
 });
 

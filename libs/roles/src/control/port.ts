@@ -212,6 +212,8 @@ export interface MismatchView {
   readonly key: readonly string[];
   /** null: the values differ; else the server refused to compute the rule for this row. */
   readonly sqlstate: string | null;
+  /** Why the plan's repair left it; null: no repair was tried. */
+  readonly kept: string | null;
   readonly foundAt: string;
 }
 
@@ -223,6 +225,8 @@ export interface VerificationView {
     readonly operationId: string | null;
     readonly checked: number;
     readonly mismatches: number;
+    /** Rows that it set right; null: the plan asks for no repair. */
+    readonly repaired: number | null;
     readonly tables: readonly VerifiedTable[];
   } | null;
   /** The one under way; null: none is. */

@@ -27,11 +27,12 @@ export const unfillableCells = (row: UnfillableRowView): readonly string[] => [
   row.lastSeen,
 ];
 
-export const mismatchColumns = ['table', 'target', 'key', 'sqlstate', 'foundAt'] as const;
+export const mismatchColumns = ['table', 'target', 'key', 'sqlstate', 'kept', 'foundAt'] as const;
 export const mismatchCells = (row: MismatchView): readonly string[] => [
   row.table,
   row.target,
   keyCell(row.key),
   row.sqlstate ?? '',
+  row.kept ?? '',
   row.foundAt,
 ];

@@ -30,6 +30,7 @@ export async function verificationView(
       operationId: last.operationId,
       checked: last.checked,
       mismatches: last.mismatches,
+      repaired: last.repaired ?? null,
       tables: last.tables.map(({ table, target, checked, mismatches, unfillable }): VerifiedTable => ({
         table,
         target,
@@ -39,7 +40,13 @@ export async function verificationView(
       })),
     },
     running: await running(access, id, name),
-    mismatches: found.map(({ targetNo, key, sqlstate, foundAt }) => ({ ...name(targetNo), key, sqlstate, foundAt })),
+    mismatches: found.map(({ targetNo, key, sqlstate, kept, foundAt }) => ({
+      ...name(targetNo),
+      key,
+      sqlstate,
+      kept,
+      foundAt,
+    })),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { FillTarget } from '../target.js';
+import { journalKey } from '../fill/journal.js';
 import { bridgeFunctionName, bridgeName, literal, ownershipComment } from '../ddl/names.js';
 
 /** `assign` fills the value in; `observe` only reports who still inserts NULL (mode strict). */
@@ -46,7 +47,7 @@ begin
     if hw_found.value is null then
       ${report(`'left_null'`)}
     else
-      ${options.mode === 'assign' ? `new.${d.target.ident} := hw_found.value;` : 'null;'}
+      ${options.mode === 'assign' ? `${enterValue(target)}new.${d.target.ident} := hw_found.value;` : 'null;'}
       ${report(`'resolved'`)}
     end if;
   exception
@@ -60,7 +61,7 @@ end
 `;
   const createFunction =
     `create function ${functionName}() returns trigger\n  language plpgsql volatile security definer\n` +
-    `  set search_path = pg_catalog, pg_temp\n  as ${dollarQuoted(body)}`;
+    `  set search_path = pg_catalog, pg_temp${d.journal === true ? asTextEverywhere : ''}\n  as ${dollarQuoted(body)}`;
   const createTrigger =
     `create trigger "${triggerName}" before insert or update on ${d.table.ident}\n` +
     `  for each row when (new.${d.target.ident} is null) execute function ${functionName}()`;
@@ -78,4 +79,22 @@ export function dollarQuoted(text: string): string {
   let tag = '$highwater$';
   for (let n = 1; text.includes(tag); n += 1) tag = `$highwater${n}$`;
   return `${tag}${text}${tag}`;
+}
+
+/** A value's text must not depend on the settings of the application that writes: the journal is compared with it later. */
+const asTextEverywhere =
+  " set datestyle = 'ISO, YMD' set intervalstyle = postgres set timezone = 'UTC' set extra_float_digits = 1 set bytea_output = hex";
+
+/**
+ * Enters the value before it is assigned: an entry that fails leaves NULL, never a value without entry. An INSERT that meets its own key
+ * (ON CONFLICT) changes nothing or becomes an UPDATE, so its entry would be about a value that the application wrote.
+ */
+function enterValue(target: FillTarget): string {
+  const { key, table, journal } = target.derivation;
+  if (journal !== true) return '';
+  const own = key.map((k) => `r.${k.ident} = new.${k.ident}`).join(' and ');
+  return `insert into highwater.journal (migration_id, target_no, key, value)
+        select ${literal(target.migrationId)}, ${target.targetNo}, ${journalKey(target, 'new')}, hw_found.value::text
+         where tg_op = 'UPDATE' or not exists (select from ${table.ident} as r where ${own});
+      `;
 }

@@ -1,4 +1,5 @@
 import type { FillTarget } from '../target.js';
+import { enterFrom, journaled, returningEntry } from './journal.js';
 import { keyTexts, relation, where, type RowNaming } from './statements.js';
 
 /*
@@ -21,12 +22,14 @@ export function fillJoined(t: FillTarget, naming: RowNaming, place: readonly str
   if (!join) throw new Error('this rule is not given as joins');
   // as CASE, which the planner takes for every second row: as IS NULL it goes by statistics that are older than the column
   const empty = `case when r.${target.ident} is null then true end`;
-  return `update ${relation(t, naming)} as r set ${target.ident} = ${join.value} from ${join.from}${where([
+  const update = `update ${relation(t, naming)} as r set ${target.ident} = ${join.value} from ${join.from}${where([
     join.on,
     ...place,
     empty,
     `${join.value} is not null`,
   ])}`;
+  if (t.derivation.journal !== true) return update;
+  return `with written as (${update} returning r.${target.ident} is null as still${returningEntry(t, 'r')}) ${enterFrom(t, 'written')}`;
 }
 
 /**
@@ -38,7 +41,7 @@ export function fillSupposed(t: FillTarget, naming: RowNaming, place: readonly s
   return `with written as (update ${relation(t, naming)} as r set ${target.ident} = (${expression})${where([
     ...place,
     `r.${target.ident} is null`,
-  ])} returning r.${target.ident} is null as still) select pg_catalog.count(*)::pg_catalog.int4 as written, pg_catalog.count(*) filter (where still)::pg_catalog.int4 as still from written`;
+  ])} returning r.${target.ident} is null as still${returningEntry(t, 'r')})${journaled(t, 'written')} select pg_catalog.count(*)::pg_catalog.int4 as written, pg_catalog.count(*) filter (where still)::pg_catalog.int4 as still from written`;
 }
 
 /** What the sweep writes first: shown by `plan`. */

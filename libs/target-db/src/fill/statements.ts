@@ -1,4 +1,5 @@
 import type { FillTarget } from '../target.js';
+import { journaled, returningEntry } from './journal.js';
 
 /**
  * How locked rows are named between the lock and the write. `ctid` is stable while the row is locked and is the fastest way back
@@ -111,7 +112,7 @@ export function fillRows(t: FillTarget, naming: RowNaming): string {
     rows.from
   } where ${rows.condition} and r.${target.ident} is null offset 0) as d where ${same} and d.value is not null and t.${
     target.ident
-  } is null returning t.${target.ident} is null as still) select pg_catalog.count(*)::pg_catalog.int4 as written, pg_catalog.count(*) filter (where still)::pg_catalog.int4 as still from written`;
+  } is null returning t.${target.ident} is null as still${returningEntry(t, 't')})${journaled(t, 'written')} select pg_catalog.count(*)::pg_catalog.int4 as written, pg_catalog.count(*) filter (where still)::pg_catalog.int4 as still from written`;
 }
 
 /** What is still NULL among the locked rows, and why: `reason` is NULL when the rule has a value now. */

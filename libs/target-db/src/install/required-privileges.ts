@@ -40,6 +40,7 @@ export function requiredPrivileges(
     const owner = owners.get(relid);
     if (owner !== undefined) need({ grantee: 'ddl', kind: 'member', relid: 0, name: owner, privilege: 'MEMBER' });
     for (const name of ['ctid', 'tableoid', ...d.key.map((k) => k.name)]) column('fill', relid, 'SELECT', name);
+    if (d.journal === true) for (const { name } of d.key) column('bridge', relid, 'SELECT', name);
     if (d.table.columns.has(d.target.name)) {
       column('fill', relid, 'SELECT', d.target.name);
       column('fill', relid, 'UPDATE', d.target.name);

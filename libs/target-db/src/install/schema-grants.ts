@@ -37,6 +37,10 @@ const tableGrants: readonly {
     privileges: 'select, insert, update, delete',
     tables: ['sweep_range', 'fill_tally', 'unfillable_row', 'fence_arrival', 'bridge_use', 'mismatch', 'verification'],
   },
+  // each value and its entry are one commit, whoever writes the value
+  { to: ['fill'], privileges: 'select, insert', tables: ['journal'] },
+  { to: ['bridge'], privileges: 'insert', tables: ['journal'] },
+  { to: ['state'], privileges: 'select', tables: ['journal'] },
   // written with the statements that make the objects, by the owner of the schema alone
   { to: ['state'], privileges: 'select', tables: ['created_object'] },
   { to: ['fill'], privileges: 'select', tables: ['migration', 'gate', 'fence', 'schema_version'] },
@@ -55,7 +59,7 @@ export async function schemaGrants(client: Client, roles: Readonly<Record<Grante
   const ident = new Map(rows.map((r) => [r.name, r.ident]));
   const to = (grantees: readonly Grantee[]): string =>
     [...new Set(grantees.flatMap((g) => ident.get(roles[g]) ?? []))].join(', ');
-  const everyone = to(['stream', 'fill', 'state']);
+  const everyone = to(['stream', 'fill', 'state', 'bridge']);
   const statements = everyone === '' ? [] : [`grant usage on schema highwater to ${everyone}`];
   for (const grant of tableGrants) {
     const names = to(grant.to);

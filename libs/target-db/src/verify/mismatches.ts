@@ -1,4 +1,5 @@
 import type { Access } from '../session/database.js';
+import type { KeptReason } from './repair.js';
 import type { KeyText } from './verify-range.js';
 
 export interface Mismatch {
@@ -6,6 +7,8 @@ export interface Mismatch {
   readonly key: KeyText;
   /** null: the values differ; else the comparison of this row was refused. */
   readonly sqlstate: string | null;
+  /** Why a repair left it; null: none was tried. */
+  readonly kept: KeptReason | null;
   readonly foundAt: string;
 }
 
@@ -15,9 +18,15 @@ export async function readMismatches(
   migrationId: string,
   page: { readonly limit?: number; readonly offset?: number; readonly targetNos?: readonly number[] } = {},
 ): Promise<Mismatch[]> {
-  const rows = await access.query<{ target_no: number; key: string[]; sqlstate: string | null; found_at: Date }>(
+  const rows = await access.query<{
+    target_no: number;
+    key: string[];
+    sqlstate: string | null;
+    kept: KeptReason | null;
+    found_at: Date;
+  }>(
     'reading mismatches',
-    `select target_no, key, sqlstate, found_at from highwater.mismatch
+    `select target_no, key, sqlstate, kept, found_at from highwater.mismatch
       where migration_id = $1 and ($4::int[] is null or target_no = any($4::int[]))
       order by target_no, key limit $2 offset $3`,
     [migrationId, page.limit ?? 100, page.offset ?? 0, page.targetNos ?? null],
@@ -26,6 +35,7 @@ export async function readMismatches(
     targetNo: row.target_no,
     key: row.key,
     sqlstate: row.sqlstate,
+    kept: row.kept,
     foundAt: row.found_at.toISOString(),
   }));
 }

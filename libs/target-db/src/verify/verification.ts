@@ -13,6 +13,8 @@ export interface VerificationProgress {
   readonly checked: number;
   readonly mismatches: number;
   readonly nulls: number;
+  /** Of the mismatches found, set right since; no longer counted among them. */
+  readonly repaired: number;
   readonly done: boolean;
   readonly pageRows: number;
   readonly startedAt: string;
@@ -32,7 +34,7 @@ export async function beginVerification(fill: Access, targets: readonly FillTarg
      select $1::text, n, $3::text, $4::int from unnest($2::int[]) n
      on conflict (migration_id, target_no) do update
         set run_id = excluded.run_id, page_rows = excluded.page_rows, cursor = null, done = false, rows_checked = 0,
-            rows_mismatched = 0, rows_null = 0, started_at = clock_timestamp(), moved_at = clock_timestamp()
+            rows_mismatched = 0, rows_null = 0, rows_repaired = 0, started_at = clock_timestamp(), moved_at = clock_timestamp()
       where v.run_id <> excluded.run_id`,
     [first.migrationId, targets.map((target) => target.targetNo), runId, firstPageRows],
   );
@@ -46,13 +48,14 @@ export async function readVerification(access: Access, migrationId: string): Pro
     rows_checked: string;
     rows_mismatched: string;
     rows_null: string;
+    rows_repaired: string;
     done: boolean;
     page_rows: number;
     started_at: Date;
     moved_at: Date;
   }>(
     'reading a verification',
-    `select target_no, run_id, rows_checked, rows_mismatched, rows_null, done, page_rows, started_at, moved_at
+    `select target_no, run_id, rows_checked, rows_mismatched, rows_null, rows_repaired, done, page_rows, started_at, moved_at
        from highwater.verification where migration_id = $1 order by target_no`,
     [migrationId],
   );
@@ -62,6 +65,7 @@ export async function readVerification(access: Access, migrationId: string): Pro
     checked: Number(row.rows_checked),
     mismatches: Number(row.rows_mismatched),
     nulls: Number(row.rows_null),
+    repaired: Number(row.rows_repaired),
     done: row.done,
     pageRows: row.page_rows,
     startedAt: row.started_at.toISOString(),

@@ -34,7 +34,7 @@ with page as materialized ( /* numbered outside of the limit, so that only the p
             from ${d.table.ident} as r ${after} order by ${keys.join(', ')} limit $1) as p
 ), listed as (
   insert into highwater.mismatch (migration_id, target_no, key) select $2::text, $3::int, key from page where mismatch
-  on conflict (migration_id, target_no, key) do update set found_at = clock_timestamp(), sqlstate = null
+  on conflict (migration_id, target_no, key) do update set found_at = clock_timestamp(), sqlstate = null, kept = null
 )
 select count(*) as checked, count(*) filter (where mismatch) as mismatches, count(*) filter (where empty) as nulls,
        (select to_json(key) from page order by o desc limit 1) as cursor

@@ -10,6 +10,7 @@ import {
 import type { LiveMigration, TargetName } from '@highwater/migration';
 import { issue, service, type ControlContext, type Issuer } from '../context.js';
 import type { ProcessState } from '../process-state.js';
+import { repairMismatches } from './repair.js';
 
 /** The run that the migration itself wants, once per bridge. */
 const afterBridge = 'after-bridge';
@@ -44,8 +45,12 @@ export async function verifyRound(
       if (signal.aborted || performance.now() - began > roundMsMax) return;
   }
   progress = await readVerification(database.state, process.id);
-  if (progress.length > 0 && progress.every((one) => one.runId === runId && one.done))
-    await complete(context, process, state, progress, asked);
+  if (progress.length === 0 || !progress.every((one) => one.runId === runId && one.done)) return;
+  if (process.plan.repair) {
+    if (!(await repairMismatches(context, process, state, signal))) return;
+    progress = await readVerification(database.state, process.id);
+  }
+  await complete(context, process, state, progress, asked);
 }
 
 /** Begins the run after the bridge, or answers how far it is. */
@@ -77,6 +82,7 @@ async function complete(
     checked: sum((one) => one.checked),
     mismatches: sum((one) => one.mismatches),
     unfillable: sum((one) => one.unfillable),
+    ...(process.plan.repair ? { repaired: progress.reduce((total, one) => total + one.repaired, 0) } : {}),
     tables,
   };
   const by: Issuer = asked ? { actor: asked.actor, operationId: asked.id } : service;
