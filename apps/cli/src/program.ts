@@ -9,6 +9,7 @@ import { completion, shells, type Shell } from './verbs/completion.js';
 import { config, type ConfigOptions } from './verbs/config.js';
 import { cutover, type CutoverOptions } from './verbs/cutover.js';
 import { doctor } from './verbs/doctor.js';
+import type { DoctorOptions } from './verbs/doctor-plan.js';
 import { events, type EventsOptions } from './verbs/events.js';
 import { finish, type FinishOptions } from './verbs/finish.js';
 import { init, type InitOptions } from './verbs/init.js';
@@ -86,9 +87,17 @@ function onTheDatabase(session: Session, verb: Verb): void {
     .option('--bridge-unused', 'nobody needs the bridge; --finish needs it with stream: none')
     .addOption(dryRun())
     .option('--yes', 'do not ask');
-  verb('doctor', 'leftovers and migrations whose tables changed; read only, exit 2 when there are any', () =>
-    doctor(session),
-  );
+  verb(
+    'doctor',
+    'leftovers and migrations whose tables changed; with a plan, what state the database is in and what to do now; reads only, exit 2 when there is anything',
+    (options: DoctorOptions) => doctor(session, options),
+  )
+    .option('--plan <file>', 'look at the tables of this plan; needs no schema highwater')
+    .option('--history-table <name>', "the migration tool's own record (default: found by its shape)")
+    .option(
+      '--migrations-dir <path>',
+      "the team's migrations (default: prisma/migrations, migrations, src/migrations)",
+    );
   verb('config', 'settings as this process sees them, secrets masked', (_show: string, options: ConfigOptions) =>
     config(session, options),
   )

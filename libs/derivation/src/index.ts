@@ -6,4 +6,5 @@ export * from './fingerprint.js';
 export * from './foresee.js';
 export type { RuleBranches } from './print-branch.js';
 export { isAmong } from './resolve-function.js';
+export { sameType } from './types.js';
 export type { DerivationIssue } from './issue.js';

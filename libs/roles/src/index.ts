@@ -14,4 +14,8 @@ export type { WorkerLog } from './sweeper/worker-log.js';
 export * from './engine.js';
 export * from './setup/installation.js';
 export * from './setup/doctor.js';
+export * from './diagnosis/look.js';
+export type { NextCommand } from './diagnosis/commands.js';
+export type { DatabaseFinding } from './diagnosis/findings.js';
+export type { ChecklistLine } from './diagnosis/checklist.js';
 export * from './settings/describe.js';

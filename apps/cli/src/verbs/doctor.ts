@@ -2,9 +2,11 @@ import { diagnose, parseSettings } from '@highwater/roles';
 import { exitCodes, type ExitCode } from '../exit-codes.js';
 import { clean, json, table } from '../output.js';
 import type { Session } from '../session.js';
+import { doctorWithPlan, type DoctorOptions } from './doctor-plan.js';
 
 /** What of ours nobody needs any more, each with the command that removes it, and migrations whose tables changed. Exit 2 when there is any. */
-export async function doctor(session: Session): Promise<ExitCode> {
+export async function doctor(session: Session, options: DoctorOptions): Promise<ExitCode> {
+  if (options.plan !== undefined) return doctorWithPlan(session, options.plan, options);
   const found = await diagnose(parseSettings(session.environment));
   if (session.format === 'json') session.terminal.out(json({ ailments: found }));
   else if (found.length === 0)
