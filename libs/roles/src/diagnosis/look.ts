@@ -164,7 +164,7 @@ function teamOf(
         script:
           file?.isSql === true ? { path: file.path, sha256: checksum ?? '', proof: prove(file.text, shapes) } : null,
         mentions: file && !file.isSql ? mentioned(file.text, plan) : [],
-        edited: record?.checksum == null || checksum === undefined ? null : record.checksum !== checksum,
+        edited: !record?.checksum || checksum === undefined ? null : record.checksum !== checksum,
       };
     })
     .sort((a, b) => (a.name < b.name ? -1 : 1));
