@@ -76,7 +76,10 @@ describe.each(majors)('each DDL step against a table that is not let go, on Post
         ['drop-guard', () => dropGuard(database, target, budget)],
         ['guard', () => guardTable(database, target, budget)],
         ['set-not-null', () => setNotNull(database, target, budget), () => validateGuard(database, target)],
-        ['foreign-key', () => ensureForeignKey(database, target, parent, 'restrict', budget)],
+        [
+          'foreign-key',
+          () => ensureForeignKey(database, target, parent, { onDelete: 'restrict', onDeleteSaid: true }, budget),
+        ],
         ['unenforce', () => unenforce(database, target, budget)],
         ['drop-bridge', () => dropBridge(database, target, budget)],
       ];

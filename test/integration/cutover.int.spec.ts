@@ -83,8 +83,9 @@ describe.each(majors)('cutover on PostgreSQL %i', (major) => {
 
       const workspace = catalog.tables.find((t) => t.name === 'Workspace');
       if (!workspace) throw new Error('Workspace is in the catalog');
-      expect(await ensureForeignKey(database, target, workspace, 'restrict', budget)).toBe('built');
-      expect(await ensureForeignKey(database, target, workspace, 'restrict', budget)).toBe('adopted');
+      const restrict = { onDelete: 'restrict', onDeleteSaid: true } as const;
+      expect(await ensureForeignKey(database, target, workspace, restrict, budget)).toBe('built');
+      expect(await ensureForeignKey(database, target, workspace, restrict, budget)).toBe('adopted');
       const index = { name: 'Activity_workspaceId_idx', columns: ['workspaceId', 'id'] };
       expect(await ensurePlanIndex(database, target, index, budget)).toBe('built');
       expect(await ensurePlanIndex(database, target, index, budget)).toBe('adopted');

@@ -3,7 +3,7 @@ import { type Builder, buildRule, tableName } from './build-rule.js';
 import { buildEntity } from './build-entity.js';
 import { planCodes } from './codes.js';
 import { type PlanPath, formatPath } from './path.js';
-import type { Limits, Plan, PlanIssue, PlannedTable, StreamSettings } from './plan.js';
+import type { Limits, Plan, PlanIssue, PlannedRowSecurity, PlannedTable, StreamSettings } from './plan.js';
 import type { PlanPositions } from './positions.js';
 import type { PlanInput, TableInput } from './schema.js';
 
@@ -36,6 +36,7 @@ export function buildPlan(input: PlanInput, positions: PlanPositions): Plan | { 
     approvals: input.approvals ?? 0,
     journal: input.journal ?? false,
     repair: input.repair ?? false,
+    assertions: input.assertions ?? {},
   };
   return issues.length > 0 ? { issues } : plan;
 }
@@ -65,8 +66,17 @@ function buildTable(
     notNull: input.notNull ?? defaults.notNull ?? true,
     rule: buildRule(build, input.rule, [...path, 'rule']),
     indexes: input.indexes ?? {},
+    unique: input.unique ?? {},
+    ...(input.rowLevelSecurity === undefined ? {} : { rowLevelSecurity: buildRowSecurity(input.rowLevelSecurity) }),
   };
 }
+
+const buildRowSecurity = (input: NonNullable<TableInput['rowLevelSecurity']>): PlannedRowSecurity => ({
+  policy: input.policy,
+  setting: input.setting,
+  roles: input.for ?? [],
+  force: input.force ?? false,
+});
 
 type TargetParts = Exclude<NonNullable<TableInput['target']>, string>;
 const targetInput = (input: TableInput['target']): TargetParts =>
@@ -88,7 +98,11 @@ function buildReferences(
     build.refuse(path, `${formatPath(path)} names no table`, 'say references: { table: … }, or references: none');
     return undefined;
   }
-  return { table: tableName(merged.table), onDelete: merged.onDelete ?? 'restrict' };
+  return {
+    table: tableName(merged.table),
+    onDelete: merged.onDelete ?? 'restrict',
+    onDeleteSaid: merged.onDelete !== undefined,
+  };
 }
 
 function buildLimits(build: Builder, input: NonNullable<PlanInput['limits']>): Limits {

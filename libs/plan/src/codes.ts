@@ -30,6 +30,8 @@ export const planCodes = {
   EntityOrder: 'HW1014',
   /** HW1015 `repair` changes values that we wrote and nobody changed since; without `journal: true` nobody knows which those are. Add it, or take `repair` out. */
   RepairNeedsJournal: 'HW1015',
+  /** HW1016 Two entries of one table say `rowLevelSecurity`. It belongs to the table: say it once. */
+  DuplicatePolicy: 'HW1016',
 } as const;
 
 export type PlanCode = (typeof planCodes)[keyof typeof planCodes];

@@ -52,6 +52,7 @@ export const asEntry = (entity: PlannedEntity, column: string, rule: Rule): Plan
   notNull: false,
   rule,
   indexes: {},
+  unique: {},
 });
 
 export interface RuleOfPlan {

@@ -14,6 +14,7 @@ export function lintPlan(plan: Plan, positions: PlanPositions): PlanIssue[] {
   return [
     ...duplicateEntries(plan, positions),
     ...duplicateIndexes(plan, positions),
+    ...duplicatePolicies(plan, positions),
     ...lintEntities(plan, positions),
     ...repairWithoutJournal(plan, positions),
     ...rules(plan, positions),
@@ -47,19 +48,42 @@ function duplicateEntries(plan: Plan, positions: PlanPositions): PlanIssue[] {
 
 function duplicateIndexes(plan: Plan, positions: PlanPositions): PlanIssue[] {
   const seen = new Map<string, string>();
-  const places = (['entities', 'tables'] as const).flatMap((list) =>
-    plan[list].map(({ table, indexes }, i) => ({ table, indexes, list, i })),
-  );
-  return places.flatMap(({ table, indexes, list, i }) =>
+  const places = [
+    ...plan.entities.map(({ table, indexes }, i) => ({ table, indexes, at: ['entities', i, 'indexes'] })),
+    ...plan.tables.flatMap(({ table, indexes, unique }, i) => [
+      { table, indexes, at: ['tables', i, 'indexes'] },
+      { table, indexes: unique, at: ['tables', i, 'unique'] },
+    ]),
+  ];
+  return places.flatMap(({ table, indexes, at }) =>
     Object.keys(indexes).flatMap((name) => {
       const id = JSON.stringify([schemaOf(table), name]);
       const first = seen.get(id);
-      if (first === undefined) seen.set(id, `${list}[${i}]`);
+      if (first === undefined) seen.set(id, formatPath(at.slice(0, 2)));
       if (first === undefined) return [];
       const message = `index ${JSON.stringify(name)} is already named by ${first}; names of indexes are unique in a schema`;
-      return [positions.issueAtKey([list, i, 'indexes', name], { code: planCodes.DuplicateIndex, message })];
+      return [positions.issueAtKey([...at, name], { code: planCodes.DuplicateIndex, message })];
     }),
   );
+}
+
+/** Row level security belongs to a table, so a second entry of the table could only contradict the first. */
+function duplicatePolicies(plan: Plan, positions: PlanPositions): PlanIssue[] {
+  return plan.tables.flatMap((entry, i) => {
+    if (entry.rowLevelSecurity === undefined) return [];
+    const first = plan.tables.findIndex(
+      (other) => other.rowLevelSecurity !== undefined && sameTable(other.table, entry.table),
+    );
+    if (first === i) return [];
+    const message = `row level security of ${formatTableName(entry.table)} is already said by tables[${first}]`;
+    return [
+      positions.issueAtKey(['tables', i, 'rowLevelSecurity'], {
+        code: planCodes.DuplicatePolicy,
+        message,
+        help: 'say it once per table',
+      }),
+    ];
+  });
 }
 
 function rules(plan: Plan, positions: PlanPositions): PlanIssue[] {

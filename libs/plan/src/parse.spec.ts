@@ -68,10 +68,11 @@ describe('a good plan', () => {
       table: { name: 'Group' },
       key: ['id'],
       target: { column: 'workspaceId', type: 'text', addColumn: false },
-      references: { table: { name: 'Workspace' }, onDelete: 'restrict' },
+      references: { table: { name: 'Workspace' }, onDelete: 'restrict', onDeleteSaid: true },
       notNull: true,
       rule: { kind: 'column', column: 'orgId' },
       indexes: { Group_workspaceId_idx: ['workspaceId'] },
+      unique: {},
     });
     expect(activity?.table).toEqual({ schema: 'app', name: 'Activity' });
     expect(activity?.target).toEqual({ column: 'workspaceId', type: 'uuid', addColumn: false });
@@ -246,6 +247,31 @@ describe('a bad plan', () => {
       'issues' in result ? result.issues.map((issue) => formatIssue(issue, source, '\u001b[31m')).join('') : '';
     expect(text).toContain('unknown key');
     expect(text.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
+  });
+});
+
+describe('finishers', () => {
+  const twice = small(`rule: a
+    unique: { t_w_key: [w, b] }
+  - table: t
+    target: { column: v, type: text }
+    rule: a
+    indexes: { t_w_key: [v] }`);
+
+  it('are unique indexes, whose names are names of indexes', () => {
+    expect(parsed(small('rule: a\n    unique: { t_w_key: [w, b] }')).plan.plan.tables[0]?.unique).toEqual({
+      t_w_key: ['w', 'b'],
+    });
+    expect(issues(twice)).toEqual([
+      'HW1012 11:16 index "t_w_key" is already named by tables[0]; names of indexes are unique in a schema',
+    ]);
+  });
+
+  it('replace a foreign key only where the plan says onDelete itself', () => {
+    const references = (text: string) =>
+      parsed(small(`rule: a\n    references: ${text}`)).plan.plan.tables[0]?.references;
+    expect(references('{ table: p }')).toMatchObject({ onDelete: 'restrict', onDeleteSaid: false });
+    expect(references('{ table: p, onDelete: restrict }')).toMatchObject({ onDelete: 'restrict', onDeleteSaid: true });
   });
 });
 

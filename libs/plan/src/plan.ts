@@ -28,11 +28,30 @@ export interface PlannedTable {
   readonly key?: readonly string[];
   readonly target: Target;
   /** The foreign key the target gets: NOT VALID, then validated. */
-  readonly references?: { readonly table: TableName; readonly onDelete: OnDelete };
+  readonly references?: {
+    readonly table: TableName;
+    readonly onDelete: OnDelete;
+    /** The plan says `onDelete` itself, so an existing key with another action is replaced; otherwise it is adopted as it is. */
+    readonly onDeleteSaid: boolean;
+  };
   readonly notNull: boolean;
   readonly rule: Rule;
   /** Index name → columns, built concurrently after the fill. */
   readonly indexes: Readonly<Record<string, readonly string[]>>;
+  /** Unique index name → columns, built concurrently once the rows are filled and before readiness. */
+  readonly unique: Readonly<Record<string, readonly string[]>>;
+  readonly rowLevelSecurity?: PlannedRowSecurity;
+}
+
+/** `USING` and `WITH CHECK (target = current_setting(setting))`, switched on after enforcement and with an approval of its own. */
+export interface PlannedRowSecurity {
+  readonly policy: string;
+  /** Custom setting that the application's sessions carry: `app.tenant_id`. */
+  readonly setting: string;
+  /** Roles the policy is for; empty: everybody. */
+  readonly roles: readonly string[];
+  /** FORCE: the table's owner is restricted too. */
+  readonly force: boolean;
 }
 
 /** A column of an entity's table and how its value follows from the source row. */
@@ -100,6 +119,8 @@ export interface Plan {
   readonly journal: boolean;
   /** Verification sets right what moved sources left behind: only values of the journal that nobody changed since. */
   readonly repair: boolean;
+  /** Name → query that must answer one row with 0. */
+  readonly assertions: Readonly<Record<string, string>>;
 }
 
 /** A plan with the text it came from; the text is what is stored and hashed. */

@@ -30,6 +30,18 @@ const references = z.union([
 ]);
 const indexes = z.record(name, names);
 
+const settingName = z
+  .string()
+  .regex(/^[a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)+$/)
+  .max(63)
+  .meta({ description: 'A custom setting of the application, with its prefix: app.tenant_id.' });
+const rowLevelSecurity = z.strictObject({
+  policy: name,
+  setting: settingName,
+  for: z.array(name).min(1).optional(),
+  force: z.boolean().optional(),
+});
+
 const defaults = z.strictObject({
   key: names.optional(),
   target: target.optional(),
@@ -45,6 +57,8 @@ const table = z.strictObject({
   notNull: z.boolean().optional(),
   rule,
   indexes: indexes.optional(),
+  unique: indexes.optional(),
+  rowLevelSecurity: rowLevelSecurity.optional(),
 });
 
 const entityValue = z
@@ -105,6 +119,10 @@ export const planSchema = z
     approvals: z.int().min(0).max(10).optional(),
     journal: z.boolean().optional(),
     repair: z.boolean().optional(),
+    assertions: z
+      .record(z.string().min(1).max(100), z.string().min(1).max(10_000))
+      .optional()
+      .meta({ description: 'Name → one SELECT that answers one row with 0; read only, with a timeout.' }),
   })
   .meta({ title: 'Highwater plan' });
 
@@ -120,6 +138,7 @@ export const knownKeys: Readonly<Record<string, readonly string[]>> = {
   entities: Object.keys(entity.shape),
   target: ['column', 'type', 'addColumn'],
   references: ['table', 'onDelete'],
+  rowLevelSecurity: Object.keys(rowLevelSecurity.shape),
   cutover: Object.keys(cutover.shape),
   limits: Object.keys(limits.shape),
   stream: ['partitions', 'retainedWal', 'atLimit', 'onBreak'],

@@ -65,6 +65,8 @@ export * from './doctor/history-tables.js';
 export * from './doctor/null-counts.js';
 export * from './doctor/read-only.js';
 export * from './doctor/table-shapes.js';
+export * from './finishers/collisions.js';
+export * from './finishers/unique-index.js';
 export * from './finish/leftovers.js';
 export * from './finish/removal.js';
 export { verifyRange, verifyStatement, type KeyText, type VerifiedRange } from './verify/verify-range.js';

@@ -66,6 +66,12 @@ export interface UnfillableSeen {
   /** Open entries of targets that shall become NOT NULL. */
   total: number;
   byReason: Readonly<Record<string, number>>;
+  /** Filled rows that a unique index of the plan would refuse; in total and byReason too. */
+  collisions?: readonly { readonly index: string; readonly rows: number }[];
+  /** Unique indexes of the plan that are not there yet: whether rows collide is not known. */
+  uniquePending?: readonly string[];
+  /** Why the last attempt to build one did not succeed. */
+  uniqueTrouble?: string;
 }
 export interface BridgeSeen {
   mode: 'assign' | 'observe';

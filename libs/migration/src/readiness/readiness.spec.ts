@@ -162,6 +162,11 @@ describe('readiness', () => {
       { unfillable: { ...seen, total: 2, byReason: { InputNull: 2 } } },
       'NoUnfillableRows False RowsListed',
     ],
+    [
+      'a unique index that is not built yet',
+      { unfillable: { ...seen, total: 0, byReason: {}, uniquePending: ['Connection_key'] } },
+      'NoUnfillableRows Unknown UniqueNotBuilt',
+    ],
     ['a mismatch', { verification: { ...seen, checked: 9, mismatches: 1 } }, 'Verified False Mismatches'],
   ])('is not ready with %s', (_what, change, expected) => {
     expect(unmet(evaluate(change))).toEqual([expected]);

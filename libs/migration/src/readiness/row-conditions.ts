@@ -45,15 +45,30 @@ export const nullCountZero = (judged: Judged): Finding =>
   });
 
 export const noUnfillableRows = (judged: Judged): Finding =>
-  withObservation(judged, 'unfillable', ({ total, byReason }) =>
-    total === 0
-      ? holds('NoneListed', 'No row is listed as unfillable.')
-      : fails(
-          'RowsListed',
-          `${plural(total, 'row')} listed as unfillable (${tally(byReason)}); correct them or their parents, then retry.`,
-          { total, byReason },
-        ),
-  );
+  withObservation(judged, 'unfillable', ({ total, byReason, collisions = [], uniquePending = [], uniqueTrouble }) => {
+    if (total > 0) {
+      const kept = collisions.map(
+        ({ index, rows }) =>
+          `${plural(rows, 'row')} keep unique index "${index}" from being built; it is built once no two of them have the same key`,
+      );
+      const message = [
+        `${plural(total, 'row')} listed as unfillable (${tally(byReason)}); correct them or their parents, then retry`,
+        ...kept,
+      ];
+      return fails('RowsListed', `${message.join('. ')}.`, {
+        total,
+        byReason,
+        ...(collisions.length > 0 ? { collisions } : {}),
+      });
+    }
+    if (uniquePending.length > 0)
+      return unknown(
+        'UniqueNotBuilt',
+        `Unique index ${uniquePending.map((name) => `"${name}"`).join(', ')} is not built yet; until then nobody knows whether rows collide. ${uniqueTrouble === undefined ? 'It is built when the rows are filled' : `It is tried again; the last time: ${uniqueTrouble}`}.`,
+        { uniquePending },
+      );
+    return holds('NoneListed', 'No row is listed as unfillable.');
+  });
 
 export const verified = (judged: Judged): Finding =>
   withObservation(judged, 'verification', ({ at, checked, mismatches }) => {

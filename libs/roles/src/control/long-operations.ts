@@ -3,6 +3,7 @@ import type { LiveMigration } from '@highwater/migration';
 import { openOperations } from '@highwater/target-db';
 import { retryUnfillable } from './acts/retry-unfillable.js';
 import { verifyRound } from './acts/verify.js';
+import { uniqueIndexRound } from './acts/unique-indexes.js';
 import type { ControlContext } from './context.js';
 import { fail } from './operations.js';
 import type { ProcessState } from './process-state.js';
@@ -17,6 +18,7 @@ export async function carryOutLong(
   state: LiveMigration,
   signal: AbortSignal,
 ): Promise<void> {
+  await uniqueIndexRound(context, process, state, signal);
   for (const [verb, round] of [
     ['retry', retryUnfillable],
     ['verify', verifyRound],

@@ -1,12 +1,15 @@
 import { messageOf } from '@highwater/kernel';
-import type { LiveMigration, Observations, Observed } from '@highwater/migration';
+import type { LiveMigration, Observations, Observed, UnfillableSeen } from '@highwater/migration';
 import {
+  countCollisions,
   describeBlocker,
+  pendingIndexes,
   readBlockers,
   readBridgeFacts,
   type BridgeUse,
   type TargetProgress,
 } from '@highwater/target-db';
+import { uniqueIndexesOf } from './acts/unique-indexes.js';
 import { currentFence, isReached, roundTripMs } from './acts/fence.js';
 import { streamInfo, type ControlContext } from './context.js';
 import { readSchemaFingerprint } from './footprint.js';
@@ -117,11 +120,7 @@ export async function observe(
     for (const [reason, count] of Object.entries(unfillableOf(targetNo)))
       byReason[reason] = (byReason[reason] ?? 0) + count;
   });
-  seen.unfillable = {
-    at: given.clock().toISOString(),
-    total: Object.values(byReason).reduce((a, b) => a + b, 0),
-    byReason,
-  };
+  seen.unfillable = await look(() => unfillableSeen(context, process, byReason));
   seen.bridge = await look(() => bridgeSeen(context, process, state, given.uses));
   if (state.verification)
     seen.verification = {
@@ -140,6 +139,28 @@ export async function observe(
     })),
   }));
   return seen;
+}
+
+async function unfillableSeen(
+  { database }: ControlContext,
+  process: ProcessState,
+  byReason: Readonly<Record<string, number>>,
+): Promise<UnfillableSeen> {
+  const collisions = await countCollisions(database.state, process.id);
+  const colliding = collisions.reduce((sum, one) => sum + one.rows, 0);
+  const all =
+    colliding === 0 ? byReason : { ...byReason, UniqueConflict: (byReason['UniqueConflict'] ?? 0) + colliding };
+  const planned = uniqueIndexesOf(process).map(({ target, index }) => ({
+    relid: target.derivation.table.relid,
+    name: index.name,
+  }));
+  return {
+    total: Object.values(all).reduce((a, b) => a + b, 0),
+    byReason: all,
+    collisions: collisions.map(({ indexName, rows }) => ({ index: indexName, rows })),
+    uniquePending: await pendingIndexes(database.state, planned),
+    ...(process.uniqueTrouble === undefined ? {} : { uniqueTrouble: process.uniqueTrouble }),
+  };
 }
 
 async function bridgeSeen(

@@ -20,6 +20,10 @@ export interface ProcessState {
   finishing: boolean;
   /** Share of the nearest limit of retained WAL that was told last, so that each crossing is told once. */
   retentionMark?: RetentionMark;
+  /** Monotonic, of the last look at the plan's unique indexes. */
+  uniqueLookedAtMs?: number;
+  /** Why the last build of one did not succeed. */
+  uniqueTrouble?: string | undefined;
 }
 
 export function say(process: ProcessState, code: string, message: string, now: Date): void {

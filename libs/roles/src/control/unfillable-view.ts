@@ -21,8 +21,12 @@ export async function listUnfillable(
     last_seen: Date;
   }>(
     'listing unfillable rows',
-    `select target_no, key, reason, sqlstate, constraint_name, attempts, first_seen, last_seen from highwater.unfillable_row
-      where migration_id = $1 and closed_at is null and target_no = any($4::int[]) and ($5::text is null or reason = $5)
+    `select target_no, key, reason, sqlstate, constraint_name, attempts, first_seen, last_seen
+       from (select target_no, key, reason, sqlstate, constraint_name, attempts, first_seen, last_seen from highwater.unfillable_row
+              where migration_id = $1 and closed_at is null
+             union all /* filled rows that keep a unique index of the plan from being built */
+             select target_no, key, 'UniqueConflict', '23505', index_name, 1, found_at, found_at from highwater.index_collision where migration_id = $1) as u
+      where target_no = any($4::int[]) and ($5::text is null or reason = $5)
       order by first_seen, target_no, key limit $2 offset $3`,
     [
       migrationId,

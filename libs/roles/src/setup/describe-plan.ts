@@ -78,6 +78,13 @@ export function describePlan({ plan, targets, catalog }: ResolvedPlan): readonly
     const { createFunction, createTrigger } = bridgeDefinition(target, { mode, reports: plan.stream !== null });
     return step('bridge', target, 'SHARE ROW EXCLUSIVE', budget, [createFunction, createTrigger]);
   });
+  each((target, entry) =>
+    Object.entries(entry.unique).map(([name, columns]) =>
+      step('unique index', target, 'SHARE UPDATE EXCLUSIVE', 'writers go on; two rows of one key are listed first', [
+        indexSql(target, name, columns, 'unique '),
+      ]),
+    ),
+  );
   each((target, entry) => {
     if (!entry.notNull) return [];
     const validate = `alter table ${target.derivation.table.ident} validate constraint ${checkName(target)}`;
@@ -124,27 +131,37 @@ function finishers(
   budget: string,
 ): readonly PlannedStep[] {
   const { table, target: column } = target.derivation;
-  const identOf = (name: string): string =>
-    name === column.name ? column.ident : (table.columns.get(name)?.ident ?? quoted(name));
   const indexes = Object.entries(entry.indexes).map(([name, columns]) => ({
     step: 'index',
     table: table.ident,
     lock: 'SHARE UPDATE EXCLUSIVE',
     effect: 'writers go on',
-    sql: [`create index concurrently ${quoted(name)} on ${table.ident} (${columns.map(identOf).join(', ')})`],
+    sql: [indexSql(target, name, columns)],
   }));
   if (!entry.references) return indexes;
   const wanted = entry.references.table;
+  const onDelete = { restrict: 'restrict', cascade: 'cascade', setNull: 'set null', noAction: 'no action' }[
+    entry.references.onDelete
+  ];
   const parent = catalog.tables.find((one) => one.name === wanted.name && one.schema === (wanted.schema ?? 'public'));
   const to = parent?.ident ?? quoted(wanted.name);
   const foreignKey = {
     step: 'foreign key',
     table: table.ident,
     lock: 'SHARE ROW EXCLUSIVE',
-    effect: `on ${to} too; ${budget}; validated afterwards while writers go on`,
-    sql: [`alter table ${table.ident} add foreign key (${column.ident}) references ${to} not valid`],
+    effect: `on ${to} too; ${budget}; validated afterwards while writers go on; one with another ON DELETE goes last`,
+    sql: [
+      `alter table ${table.ident} add foreign key (${column.ident}) references ${to} on delete ${onDelete} not valid`,
+    ],
   };
   return [...indexes, foreignKey];
+}
+
+function indexSql(target: FillTarget, name: string, columns: readonly string[], unique = ''): string {
+  const { table, target: column } = target.derivation;
+  const identOf = (one: string): string =>
+    one === column.name ? column.ident : (table.columns.get(one)?.ident ?? quoted(one));
+  return `create ${unique}index concurrently ${quoted(name)} on ${table.ident} (${columns.map(identOf).join(', ')})`;
 }
 
 /** For showing only: what is executed takes its identifiers from the catalog. */

@@ -14,6 +14,8 @@ export const ddlCodes = {
   bridgeRuleFails: 'HW5011',
   /** HW5020 An index built concurrently ended up invalid twice. See the server's log; a unique index may have met duplicate values. */
   indexInvalid: 'HW5020',
+  /** HW5022 Rows have the same key of a unique index that the plan makes. They are listed as `UniqueConflict` with the index's name; nothing is built until no two of them have the same key. Correct them: the index is then built by itself. */
+  uniqueCollisions: 'HW5022',
   /** HW5021 The partial index that makes the proof cheap is missing or invalid; the guard would scan the table under its lock. Ask again: it is built first. */
   noProofIndex: 'HW5021',
   /** HW5030 The column's type in the plan is unknown to the server, or an existing column has another type. Correct `target.type`. */

@@ -1,5 +1,5 @@
 import { HighwaterError } from '@highwater/kernel';
-import type { Client, Database } from '../session/database.js';
+import type { Client, Database, Row } from '../session/database.js';
 import { databaseError, isConnectionLoss } from '../session/errors.js';
 import { expectingSilence } from '../session/silence.js';
 import { ddlCodes } from './codes.js';
@@ -13,16 +13,23 @@ const cancelEveryMs = 250;
  * Ended by `signal`, since a process that is asked to stop has seconds: the server is told to cancel, and what an index build leaves
  * behind is invalid and built again by whoever goes on.
  */
-export async function runLong(database: Database, doing: string, sql: string, signal?: AbortSignal): Promise<void> {
+export async function runLong<R extends Row = Row>(
+  database: Database,
+  doing: string,
+  sql: string,
+  signal?: AbortSignal,
+  values?: readonly unknown[],
+): Promise<R[]> {
   signal?.throwIfAborted();
   try {
-    await database.ddl.session(doing, async (client) => {
+    return await database.ddl.session(doing, async (client) => {
       await client.query(
         `select set_config('lock_timeout', '60s', false), set_config('statement_timeout', '0', false)`,
       );
       const cancelling = cancelOnAbort(database, client, signal);
+      let rows: R[];
       try {
-        await expectingSilence(client, () => client.query(sql));
+        ({ rows } = await expectingSilence(client, () => client.query<R>(sql, values && [...values])));
       } finally {
         cancelling.stop();
       }
@@ -30,6 +37,7 @@ export async function runLong(database: Database, doing: string, sql: string, si
       await client.query(
         `select set_config('lock_timeout', '500ms', false), set_config('statement_timeout', '30s', false)`,
       );
+      return rows;
     });
   } catch (error) {
     signal?.throwIfAborted();
@@ -44,7 +52,9 @@ export async function runLong(database: Database, doing: string, sql: string, si
           cause: error,
         },
       );
-    throw databaseError(error, doing);
+    const known = databaseError(error, doing);
+    // the SQLSTATE decides for some callers what follows
+    throw new HighwaterError(known.code, known.retry, known.message, known.context, known.help, { cause: error });
   }
 }
 

@@ -22,5 +22,13 @@ export const ownershipComment = (target: FillTarget, definition: string): string
 export const guardComment = (target: FillTarget): string =>
   ownershipComment(target, `check (${target.derivation.target.ident} is not null)`);
 
+/** A name of at most 63 bytes that ends in the suffix, whatever has to go from the name before it. */
+export function fitName(name: string, suffix: string): string {
+  const bytes = (text: string): number => new TextEncoder().encode(text).length;
+  const kept = [...name];
+  while (kept.length > 0 && bytes(kept.join('')) + bytes(suffix) > 63) kept.pop();
+  return `${kept.join('')}${suffix}`;
+}
+
 /** SQL string literal of a text made by us. Quotes are doubled; backslashes mean nothing with standard_conforming_strings. */
 export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;

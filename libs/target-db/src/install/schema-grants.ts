@@ -31,6 +31,7 @@ const tableGrants: readonly {
       'worker_report',
     ],
   },
+  { to: ['state'], privileges: 'select', tables: ['index_collision', 'replaced_key'] },
   // rows and progress are one commit, so the role that fills also writes progress
   {
     to: ['fill'],

@@ -60,6 +60,10 @@ export const preflightCodes = {
   RuleRuns: 'HW2128',
   /** HW2129 A look-up searches a table by columns that no index begins with: every row, and every statement that the bridge helps, costs a scan of it. Create the index, or accept `LookupNotIndexed`. */
   LookupNotIndexed: 'HW2129',
+  /** HW2130 An index of the plan names a column that is not there, or a unique one lacks a column of the partition key, without which PostgreSQL cannot keep it unique over all partitions. Correct the plan. */
+  IndexColumns: 'HW2130',
+  /** HW2131 The target has a foreign key with another ON DELETE than the plan says. When the plan says `onDelete`, the key is replaced at the cutover, the new one validated before the old one goes; otherwise it is kept. */
+  ForeignKeyAction: 'HW2131',
 } as const satisfies Record<string, ErrorCode>;
 
 export type CheckName = keyof typeof preflightCodes;

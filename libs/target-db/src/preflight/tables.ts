@@ -1,5 +1,5 @@
 import type { CompiledDerivation } from '@highwater/derivation';
-import type { Plan } from '@highwater/plan';
+import { sameTable, type OnDelete, type Plan, type PlannedTable } from '@highwater/plan';
 import { withMembers } from '../catalog/members.js';
 import type { Database } from '../session/database.js';
 import type { Finding } from './check.js';
@@ -22,8 +22,17 @@ interface TableRow extends Record<string, unknown> {
   publications: string[];
   unique_indexes: string[];
   checks: string[];
-  set_null_keys: string[];
+  /** Keys of the target alone, `a` no action, `r` restrict, `c` cascade, `n` set null, `d` set default. */
+  keys: { name: string; action: string; parent: string }[];
   taken_names: string[];
+  other_indexes: string[];
+  partition_keys: string[];
+}
+
+interface WantedIndex {
+  readonly name: string;
+  readonly unique: boolean;
+  readonly columns: readonly string[];
 }
 
 /* Triggers, publications and subscriptions may sit on a partition alone, so all members are asked. */
@@ -60,10 +69,17 @@ select format('%I.%I', n.nspname, c.relname) as ident, c.relkind::text as kind, 
          || coalesce((select array_agg(distinct 'policy ' || y.polname) from pg_policy y join member_target m on m.attrelid = y.polrelid
          join pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = y.oid and d.refclassid = 'pg_class'::regclass
            and d.refobjid = y.polrelid and d.refobjsubid = m.attnum), '{}') as checks,
-       coalesce((select array_agg(f.conname::text) from pg_constraint f where f.conrelid = c.oid and f.contype = 'f' and f.confdeltype = 'n'
-          and (select attnum from target) = any(f.conkey)), '{}') as set_null_keys,
+       coalesce((select json_agg(json_build_object('name', f.conname, 'action', f.confdeltype, 'parent', p.relname)) from pg_constraint f join pg_class p on p.oid = f.confrelid
+         where f.conrelid = c.oid and f.contype = 'f' and (select attnum from target) = any(f.conkey)), '[]') as keys,
        coalesce((select array_agg(x.relname::text) from pg_class x left join pg_index i on i.indexrelid = x.oid
-          where x.relnamespace = c.relnamespace and x.relname = any($3::text[]) and i.indrelid is distinct from c.oid), '{}') as taken_names
+          where x.relnamespace = c.relnamespace and x.relname = any($3::text[]) and i.indrelid is distinct from c.oid), '{}') as taken_names,
+       coalesce((select array_agg(w.name) from json_to_recordset($4::json) as w (name text, "unique" boolean, columns jsonb)
+          join pg_class x on x.relname = w.name and x.relnamespace = c.relnamespace join pg_index i on i.indexrelid = x.oid and i.indrelid = c.oid
+         where i.indisunique <> w."unique" or i.indpred is not null or i.indexprs is not null
+            or w.columns is distinct from (select jsonb_agg(a.attname order by k.o) from unnest(i.indkey::int2[]) with ordinality as k (attnum, o)
+                 join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum)), '{}') as other_indexes,
+       coalesce((select array_agg(distinct coalesce(a.attname::text, 'an expression')) from member m join pg_partitioned_table t on t.partrelid = m.relid
+          cross join unnest(t.partattrs::int2[]) as k (attnum) left join pg_attribute a on a.attrelid = t.partrelid and a.attnum = k.attnum), '{}') as partition_keys
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where c.oid = $1::oid`;
 
@@ -75,19 +91,113 @@ export async function tableFindings(
   const findings: Finding[] = [];
   for (const [i, d] of derivations.entries()) {
     const entry = plan.tables[i];
+    const wanted = [
+      ...Object.entries(entry?.indexes ?? {}).map(([name, columns]) => ({ name, columns, unique: false })),
+      ...Object.entries(entry?.unique ?? {}).map(([name, columns]) => ({ name, columns, unique: true })),
+    ];
     // as the fill access: statistics of a column are shown only to those who may read it
     const [row] = await database.fill.query<TableRow>(`preflight: reading ${d.table.ident}`, tableSql, [
       d.table.relid,
       d.target.name,
-      Object.keys(entry?.indexes ?? {}),
+      wanted.map((one) => one.name),
+      JSON.stringify(wanted),
     ]);
-    if (row) findings.push(...judgeTable(row, d, entry?.notNull === true && entry.references?.onDelete === 'setNull'));
+    if (!row) continue;
+    const added = plan.tables
+      .filter((other) => sameTable(other.table, d.table) && other.target.addColumn)
+      .map((other) => other.target.column);
+    findings.push(
+      ...judgeTable(row, d),
+      ...judgeForeignKeys(row, d, entry),
+      ...judgeIndexes(row, wanted, new Set([...d.table.columns.keys(), ...added]), d),
+    );
   }
   return findings;
 }
 
+const actions: Readonly<Record<string, string>> = {
+  a: 'no action',
+  r: 'restrict',
+  c: 'cascade',
+  n: 'set null',
+  d: 'set default',
+};
+const actionOf: Readonly<Record<OnDelete, string>> = { noAction: 'a', restrict: 'r', cascade: 'c', setNull: 'n' };
+
+/** Pure: what the target's foreign keys do when a parent goes, now and as the plan wants it. */
+export function judgeForeignKeys(
+  row: Pick<TableRow, 'ident' | 'keys'>,
+  d: CompiledDerivation,
+  entry: Pick<PlannedTable, 'references' | 'notNull'> | undefined,
+): Finding[] {
+  const table = row.ident;
+  const { references } = entry ?? {};
+  const wanted = references && actionOf[references.onDelete];
+  const other = row.keys.filter((key) => key.parent === references?.table.name && key.action !== wanted);
+  const replaced = references?.onDeleteSaid === true ? other : [];
+  const findings: Finding[] = other.map(({ name, action }) => ({
+    check: 'ForeignKeyAction',
+    status: 'warn',
+    table,
+    message:
+      replaced.length > 0
+        ? `foreign key ${name} of ${table} says on delete ${actions[action] ?? action}, the plan ${actions[wanted ?? ''] ?? ''}: the cutover puts the plan's in its place, validated before the old one goes`
+        : `foreign key ${name} of ${table} keeps its on delete ${actions[action] ?? action}: the plan does not say onDelete`,
+  }));
+  const setNull = row.keys.filter((key) => key.action === 'n' && !replaced.includes(key)).map((key) => key.name);
+  const planned = entry?.notNull === true && references?.onDelete === 'setNull';
+  if (setNull.length > 0 || planned)
+    findings.push({
+      check: 'ForeignKeySetNull',
+      status: 'warn',
+      table,
+      message: `${setNull.length > 0 ? `foreign key ${setNull.join(', ')} of ${table}` : `the plan's foreign key of ${table}.${d.target.ident}`} sets ${d.target.ident} to NULL when a parent is deleted: once NOT NULL, that delete fails (23502)`,
+      needsAcceptance: true,
+    });
+  return findings;
+}
+
+/** Pure: whether the plan's indexes can be built, and what the unique ones among them mean for the application. */
+export function judgeIndexes(
+  row: Pick<TableRow, 'ident' | 'other_indexes' | 'partition_keys'>,
+  wanted: readonly WantedIndex[],
+  columns: ReadonlySet<string>,
+  d: CompiledDerivation,
+): Finding[] {
+  const table = row.ident;
+  const findings: Finding[] = [];
+  const fail = (check: Finding['check'], message: string): void =>
+    void findings.push({ check, status: 'fail', table, message });
+  if (row.other_indexes.length > 0)
+    fail(
+      'IndexName',
+      `${table} has indexes of these names already, over other columns or not as unique as the plan says: ${row.other_indexes.join(', ')}`,
+    );
+  for (const index of wanted) {
+    const unknown = index.columns.filter((name) => !columns.has(name));
+    if (unknown.length > 0)
+      fail('IndexColumns', `index "${index.name}" of ${table} names columns that are not there: ${unknown.join(', ')}`);
+    const missing = index.unique ? row.partition_keys.filter((name) => !index.columns.includes(name)) : [];
+    if (missing.length > 0)
+      fail(
+        'IndexColumns',
+        `unique index "${index.name}" of ${table} cannot span its partitions: it lacks ${missing.join(', ')} of the partition key`,
+      );
+  }
+  const unique = wanted.filter((one) => one.unique && one.columns.includes(d.target.name)).map((one) => one.name);
+  if (unique.length > 0)
+    findings.push({
+      check: 'UniqueOnTarget',
+      status: 'warn',
+      table,
+      message: `the plan makes ${unique.join(', ')} unique once the rows are filled: from then on a value that the bridge assigns may complete a key, and that statement of the application fails (23505)`,
+      needsAcceptance: true,
+    });
+  return findings;
+}
+
 /** Pure: what the facts of one table mean. */
-export function judgeTable(row: TableRow, d: CompiledDerivation, planSetsNull: boolean): Finding[] {
+export function judgeTable(row: TableRow, d: CompiledDerivation): Finding[] {
   const table = row.ident;
   const target = `${table}.${d.target.ident}`;
   const done = row.not_null === true;
@@ -128,13 +238,6 @@ export function judgeTable(row: TableRow, d: CompiledDerivation, planSetsNull: b
       'CheckOnTarget',
       'warn',
       `${target} is judged by ${row.checks.join(', ')}: a value of the bridge may be refused where NULL passed, and fail the application's statement`,
-      true,
-    );
-  if (row.set_null_keys.length > 0 || planSetsNull)
-    found(
-      'ForeignKeySetNull',
-      'warn',
-      `${row.set_null_keys.length > 0 ? `foreign key ${row.set_null_keys.join(', ')} of ${table}` : `the plan's foreign key of ${target}`} sets ${d.target.ident} to NULL when a parent is deleted: once NOT NULL, that delete fails (23502)`,
       true,
     );
   if (row.subscribed)

@@ -1,4 +1,4 @@
-import { HighwaterError, isHighwaterError, must } from '@highwater/kernel';
+import { HighwaterError, isHighwaterError } from '@highwater/kernel';
 import {
   enforcementFound,
   nextCutoverStep,
@@ -15,8 +15,6 @@ import {
   catalogFacts,
   countNulls,
   dropGuard,
-  ensureForeignKey,
-  ensurePlanIndex,
   guardTable,
   readDdlSteps,
   readFillProgress,
@@ -31,6 +29,7 @@ import { issue, runCommand, streamOf, type ControlContext, type Issuer } from '.
 import type { ProcessState } from '../process-state.js';
 import { waitUntil } from '../wait-until.js';
 import { currentFence, isReached, roundTripMs, writeFence } from './fence.js';
+import { buildFinishers, replaceForeignKeys } from './finishers.js';
 import { watchForStop, type AskToStop } from './stop-watch.js';
 import { startTailPass } from './sweep.js';
 
@@ -83,13 +82,14 @@ export async function cutOver(
   let turn: FillTarget | undefined;
   try {
     await failpoint('cutover.afterBegan');
+    await replaceForeignKeys(attempt);
     for (const target of process.targets) {
       if (process.plan.tables[target.targetNo]?.notNull === false) continue;
       turn = target;
       await enforceTable(attempt, target);
     }
     turn = undefined;
-    await finishers(attempt);
+    await buildFinishers(attempt);
     await issue(context, process.id, 'CompleteCutover', { attempt: attempt.number }, by);
   } catch (error) {
     ended.throwIfAborted(); // the end of the process is no failure: the next controller goes on
@@ -310,31 +310,6 @@ async function recordEnforced(attempt: Attempt, target: FillTarget): Promise<voi
     },
     attempt.by,
   );
-}
-
-/** Indexes, then foreign keys: both are found, not repeated, when an earlier attempt built them. */
-async function finishers({ context, process, budget, signal }: Attempt): Promise<void> {
-  for (const target of process.targets) {
-    const entry = must(process.plan.tables[target.targetNo], 'a target has its entry in the plan');
-    for (const [name, columns] of Object.entries(entry.indexes)) {
-      signal.throwIfAborted();
-      await ensurePlanIndex(context.database, target, { name, columns }, budget);
-      await failpoint('cutover.afterIndex');
-    }
-    if (!entry.references) continue;
-    const { table, onDelete } = entry.references;
-    const parent = process.catalog.tables.find(
-      (one) => one.name === table.name && one.schema === (table.schema ?? 'public'),
-    );
-    await ensureForeignKey(
-      context.database,
-      target,
-      must(parent, `table ${table.name} was in the catalog`),
-      onDelete,
-      budget,
-    );
-    await failpoint('cutover.afterForeignKey');
-  }
 }
 
 async function recordFailure(attempt: Attempt, turn: FillTarget | undefined, error: unknown): Promise<void> {
