@@ -79,7 +79,7 @@ describe.each(majors)('preflight on PostgreSQL %i', (major) => {
        create trigger touch before update on "Activity" for each row execute function touch();
        create trigger "~~last" before insert on "Activity" for each row execute function touch();
        alter table "Group" add constraint fk foreign key ("workspaceId") references "Workspace" on delete set null`,
-      workspacePlan,
+      workspacePlan.replace(', onDelete: restrict', ''), // which would replace the key
     );
     await prepared.admin.query(
       `create publication downstream for table "Group"; create publication hw_00000000 for table "Group"`,
