@@ -9,6 +9,7 @@ import {
   readCatalogForPlan,
   rolesWithPrefix,
   type Database,
+  type EntityTarget,
   type FillTarget,
 } from '@highwater/target-db';
 import pg from 'pg';
@@ -22,6 +23,7 @@ export interface Prepared {
   readonly catalog: Catalog;
   readonly derivations: readonly CompiledDerivation[];
   readonly targets: readonly FillTarget[];
+  readonly entities: readonly EntityTarget[];
   readonly roles: ReturnType<typeof rolesWithPrefix>;
   readonly url: string;
   close(): Promise<void>;
@@ -65,7 +67,7 @@ export async function prepare(
   const catalog = await readCatalogForPlan(superuser.state, plan);
   const compiled = compilePlan(plan, catalog);
   if ('issues' in compiled) throw new Error(compiled.issues.map((i) => i.message).join('; '));
-  const grants = await printGrants(superuser.ddl, { derivations: compiled.derivations, rolePrefix: prefix });
+  const grants = await printGrants(superuser.ddl, { ...compiled, rolePrefix: prefix });
   await superuser.close();
   if (options.grants !== false) await admin.query(options.edit ? options.edit(grants) : grants);
   for (const role of [roles.stream, roles.fill, roles.state, roles.ddl])
@@ -99,6 +101,7 @@ export async function prepare(
       targetNo,
       derivation,
     })),
+    entities: compiled.entities.map((entity, entityNo) => ({ migrationId: plan.migration, short, entityNo, entity })),
     roles,
     url,
     async close() {

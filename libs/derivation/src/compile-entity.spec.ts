@@ -74,6 +74,9 @@ describe('an entity', () => {
     ]); // prettier-ignore
     expect(first?.sourceKey.map(({ name }) => name)).toEqual(['id']);
     expect(first?.createdBy).toBe('highwater');
+    expect(entities[1]?.exists).toBe(
+      'exists (select from only public."Membership" as x where x."workspaceId" OPERATOR(pg_catalog.=) (r."orgId") and x."userId" OPERATOR(pg_catalog.=) (r."userId"))',
+    );
   });
 
   it('cannot be made where its identity or a column that takes no NULL has no value', () => {

@@ -1,15 +1,17 @@
+import { must } from '@highwater/kernel';
 import { type PlanPath, type PlannedColumn, type PlannedEntity, asEntry, sameColumnSet } from '@highwater/plan';
 import { targetAim } from './aim.js';
 import type { CatalogColumn, CatalogTable, SqlExpression } from './catalog.js';
 import { derivationCodes as codes } from './codes.js';
 import { checkIndexes } from './check-indexes.js';
 import type { CompiledEntity, EntityColumn } from './derivation.js';
+import { equal } from './equal.js';
 import { Inputs } from './inputs.js';
 import { nameOf } from './issue.js';
 import { compileSourceKey } from './key.js';
 import type { Lookup } from './lookup.js';
 import { simplify } from './node.js';
-import { printReason, printValue } from './print.js';
+import { fromTable, printReason, printValue } from './print.js';
 import { momentTextLength, printNow } from './print-now.js';
 import { RuleResolver } from './resolve.js';
 
@@ -45,11 +47,21 @@ export function compileEntity(entity: PlannedEntity, path: PlanPath, lookup: Loo
     identity: identity.map(written),
     values: values.map(written),
     createdBy: entity.createdBy,
+    exists: printExists(table, identity.map(written)) as SqlExpression,
     reason: (refused.length === 0 ? 'null::pg_catalog.text' : `coalesce(${refused.join(', ')})`) as SqlExpression,
     inputs: inputs.list,
     ...(inputs.searches.length === 0 ? {} : { searches: inputs.searches }),
     ...(inputs.functions.length === 0 ? {} : { functions: inputs.functions }),
   };
+}
+
+/** The entity's own column decides operator and collation, as in the unique index that is asked. */
+function printExists(table: CatalogTable, identity: readonly EntityColumn[]): string {
+  const same = identity.map(({ name, expression }) => {
+    const column = must(table.columns.get(name), `identity column ${name}`);
+    return equal('x', column, undefined, { ...column, ident: `(${expression})` });
+  });
+  return `exists (select from ${fromTable(table, 'x')} where ${same.join(' and ')})`;
 }
 
 interface Printed {

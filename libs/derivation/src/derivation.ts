@@ -86,6 +86,8 @@ export interface CompiledEntity {
   readonly identity: readonly EntityColumn[];
   readonly values: readonly EntityColumn[];
   readonly createdBy: 'highwater' | 'application';
+  /** Boolean over `r`: the row that the identity means is there, whoever made it. NULL never: false where the identity has no value. */
+  readonly exists: SqlExpression;
   /**
    * Text over `r`: why no row can be made, one of NoValueReason for a column that takes no NULL; NULL when it can. The identity alone is
    * judged where the application makes the rows.

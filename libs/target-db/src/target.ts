@@ -1,5 +1,5 @@
 import type { MigrationId } from '@highwater/kernel';
-import type { CompiledDerivation } from '@highwater/derivation';
+import type { CompiledDerivation, CompiledEntity } from '@highwater/derivation';
 
 /** One entry of `plan.tables`, resolved against the catalog and compiled: what filler, sweeper, bridge and guard all take. */
 export interface FillTarget {
@@ -10,4 +10,14 @@ export interface FillTarget {
   readonly targetNo: number;
   /** Table, key, target, expression, reason and what they read. */
   readonly derivation: CompiledDerivation;
+}
+
+/** One entry of `plan.entities`, resolved against the catalog and compiled. */
+export interface EntityTarget {
+  readonly migrationId: MigrationId;
+  /** As of a `FillTarget`. */
+  readonly short: string;
+  /** Index of the entry in `plan.entities`. */
+  readonly entityNo: number;
+  readonly entity: CompiledEntity;
 }

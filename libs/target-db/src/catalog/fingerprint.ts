@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CompiledDerivation } from '@highwater/derivation';
+import type { CompiledDerivation, CompiledEntity } from '@highwater/derivation';
 import type { Access } from '../session/database.js';
 import { functionDefinition } from './read-functions.js';
 
@@ -18,8 +18,11 @@ export interface Fingerprint {
   readonly lines: readonly string[];
 }
 
-/** Key, target and inputs of every target, merged by table. */
-export function footprintOf(derivations: readonly CompiledDerivation[]): Footprint[] {
+/** Key, target and inputs of every target, and what is written and read for entities, merged by table. */
+export function footprintOf(
+  derivations: readonly CompiledDerivation[],
+  entities: readonly CompiledEntity[] = [],
+): Footprint[] {
   const columns = new Map<number, Set<string>>();
   const add = (relid: number, names: readonly string[]): void => {
     const set = columns.get(relid) ?? new Set<string>();
@@ -30,7 +33,14 @@ export function footprintOf(derivations: readonly CompiledDerivation[]): Footpri
     add(d.table.relid, [...d.key.map((k) => k.name), d.target.name]);
     d.inputs.forEach((i) => add(i.relid, i.columns));
   }
-  const functions = new Set(derivations.flatMap((d) => (d.functions ?? []).map(({ oid }) => oid)));
+  for (const { table, identity, values, inputs } of entities) {
+    add(
+      table.relid,
+      [...identity, ...values].map(({ name }) => name),
+    );
+    inputs.forEach((i) => add(i.relid, i.columns));
+  }
+  const functions = new Set([...derivations, ...entities].flatMap((d) => (d.functions ?? []).map(({ oid }) => oid)));
   return [
     ...[...columns].sort(([a], [b]) => a - b).map(([relid, set]) => ({ relid, columns: [...set].sort() })),
     ...[...functions].sort((a, b) => a - b).map((oid) => ({ relid: oid, columns: [], isFunction: true as const })),

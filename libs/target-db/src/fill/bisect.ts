@@ -1,10 +1,10 @@
 import type { Client } from '../session/database.js';
 import { isSqlstate, sqlstate } from '../session/sqlstate.js';
 import type { FillTarget } from '../target.js';
-import { isTransient, rowRefusal } from './row-error.js';
+import { isTransient, rowRefusal, type RowRefusal } from './row-error.js';
 import { ruleRefusal } from './rule-refusal.js';
 import { TimeHeldSpent, type TimeHeld } from './time-held.js';
-import { writeRows, type UnfilledRow } from './write-rows.js';
+import { writeRows, type UnfilledRow, type Written } from './write-rows.js';
 
 /** What became of the first `decided` rows of the list; the rest was not tried for want of time. */
 export interface BisectResult {
@@ -23,11 +23,29 @@ const rowLockTimeoutMs = 5;
  * when the time for which rows may be held is over, a prefix is decided and the caller can commit it; it may be empty.
  * Errors that would hit any row alike are thrown.
  */
-export async function bisect(
+export const bisect = (
   client: Client,
   target: FillTarget,
   keys: readonly (readonly string[])[],
   held: TimeHeld,
+): Promise<BisectResult> =>
+  halve(client, keys, held, {
+    write: (some) => writeRows(client, target, { naming: 'key', count: some.length, keys: some }),
+    blame: async (key, refusal) => (await ruleRefusal(client, target, key)) ?? refusal,
+  });
+
+/** How one kind of rows is written, and what is said of a single row that the server refuses. */
+export interface Halved {
+  write(keys: readonly (readonly string[])[]): Promise<Written>;
+  blame(key: readonly string[], refusal: RowRefusal): Promise<RowRefusal>;
+}
+
+/** The same for anything that is written by key. */
+export async function halve(
+  client: Client,
+  keys: readonly (readonly string[])[],
+  held: TimeHeld,
+  { write, blame }: Halved,
 ): Promise<BisectResult> {
   let [decided, filled] = [0, 0];
   const unfilled: UnfilledRow[] = [];
@@ -46,7 +64,7 @@ export async function bisect(
     }
     await client.query('savepoint rows');
     try {
-      const written = await writeRows(client, target, { naming: 'key', count: to - from, keys: keys.slice(from, to) });
+      const written = await write(keys.slice(from, to));
       await client.query('release savepoint rows');
       filled += written.filled;
       unfilled.push(...written.unfilled);
@@ -63,7 +81,7 @@ export async function bisect(
         continue;
       }
       const key = keys[from] ?? [];
-      if (refusal) unfilled.push({ key, ...((await ruleRefusal(client, target, key)) ?? refusal) });
+      if (refusal) unfilled.push({ key, ...(await blame(key, refusal)) });
       else contended.push(key);
       decided = to;
     }

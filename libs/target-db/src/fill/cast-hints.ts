@@ -1,16 +1,19 @@
 import type { Access } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
 import { sqlstateOf } from '../session/sqlstate.js';
-import type { FillTarget } from '../target.js';
 import type { FillHint } from './fill-batch.js';
 import { keyColumns } from './key-text.js';
-import { castHints } from './statements.js';
+import { castHints, type Keyed } from './statements.js';
 
 /**
  * Positions of the hints whose key or transaction id does not cast, found by halving. Hints are untrusted: one of them must not
  * stop the batch, and must not be listed as a row.
  */
-export async function deadLetters(fill: Access, target: FillTarget, hints: readonly FillHint[]): Promise<Set<number>> {
+export async function deadLetters(
+  fill: Access,
+  target: Keyed,
+  hints: readonly Pick<FillHint, 'key' | 'xid'>[],
+): Promise<Set<number>> {
   const width = target.derivation.key.length;
   const dead = new Set<number>();
   const segments: number[][] = [
@@ -22,7 +25,7 @@ export async function deadLetters(fill: Access, target: FillTarget, hints: reado
   ];
   const text = castHints(target);
   for (let segment = segments.pop(); segment; segment = segments.pop()) {
-    const chosen = segment.map((i) => hints[i] as FillHint);
+    const chosen = segment.map((i) => hints[i] as Pick<FillHint, 'key' | 'xid'>);
     if (chosen.length === 0 || (await casts(fill, text, chosen, width))) continue;
     if (segment.length === 1) {
       dead.add(segment[0] as number);
@@ -34,7 +37,12 @@ export async function deadLetters(fill: Access, target: FillTarget, hints: reado
   return dead;
 }
 
-async function casts(fill: Access, text: string, hints: readonly FillHint[], width: number): Promise<boolean> {
+async function casts(
+  fill: Access,
+  text: string,
+  hints: readonly Pick<FillHint, 'key' | 'xid'>[],
+  width: number,
+): Promise<boolean> {
   return fill.session('casting keys', async (client) => {
     try {
       await client.query(text, [

@@ -1,5 +1,11 @@
+import type { CompiledDerivation } from '@highwater/derivation';
 import type { FillTarget } from '../target.js';
 import { journaled, returningEntry } from './journal.js';
+
+/** Whatever is found by a key: a target's rows, an entity's sources. */
+export interface Keyed {
+  readonly derivation: Pick<CompiledDerivation, 'key'>;
+}
 
 /**
  * How locked rows are named between the lock and the write. `ctid` is stable while the row is locked and is the fastest way back
@@ -16,18 +22,17 @@ export interface RangeShape {
 const tuple = (parts: readonly string[]): string => (parts.length === 1 ? String(parts[0]) : `(${parts.join(', ')})`);
 
 /** `r."id"` or `(r."a", r."b")`. */
-export const keyTuple = (t: FillTarget, alias: string): string =>
-  tuple(t.derivation.key.map((k) => `${alias}.${k.ident}`));
+export const keyTuple = (t: Keyed, alias: string): string => tuple(t.derivation.key.map((k) => `${alias}.${k.ident}`));
 
 /** `$1::bigint` or `($1::text, $2::bigint)`. */
-export const parameterTuple = (t: FillTarget, from: number): string =>
+export const parameterTuple = (t: Keyed, from: number): string =>
   tuple(t.derivation.key.map((k, i) => `$${from + i}::${k.type}`));
 
-const orderBy = (t: FillTarget, direction = ''): string =>
+export const orderBy = (t: Keyed, direction = ''): string =>
   t.derivation.key.map((k) => `r.${k.ident}${direction}`).join(', ');
 
 /** Key columns as the server's own text: `k0`, `k1`, … */
-export const keyTexts = (t: FillTarget, alias: string): string =>
+export const keyTexts = (t: Keyed, alias: string): string =>
   t.derivation.key.map((k, i) => `${alias}.${k.ident}::pg_catalog.text as k${i}`).join(', ');
 
 /** Children of plain inheritance have ctids of their own: with ctids the statement must see one relation only. */
@@ -152,7 +157,7 @@ export function judgeHints(t: FillTarget): string {
 }
 
 /** Casts keys and transaction ids and does nothing else: fails exactly when one of them is not of its type. */
-export function castHints(t: FillTarget): string {
+export function castHints(t: Keyed): string {
   const n = t.derivation.key.length;
   const arrays = Array.from({ length: n + 1 }, (_, i) => `pg_catalog.unnest($${i + 1}::pg_catalog.text[])`).join(', ');
   const names = [...t.derivation.key.map((_, i) => `k${i}`), 'xid'].join(', ');

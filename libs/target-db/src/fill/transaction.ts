@@ -22,7 +22,7 @@ const statementMsMax = 250;
  */
 export async function openFill(
   client: Client,
-  target: FillTarget,
+  target: Pick<FillTarget, 'short' | 'migrationId'>,
   gate: GateName,
   budget: FillBudget,
   more: readonly string[] = [],

@@ -1,4 +1,4 @@
-import type { CompiledDerivation } from '@highwater/derivation';
+import type { CompiledDerivation, CompiledEntity } from '@highwater/derivation';
 import type { Access } from '../session/database.js';
 import { checkPrivileges, readOwners, requiredPrivileges, type CheckedPrivilege } from './required-privileges.js';
 import { rolesWithPrefix } from './roles.js';
@@ -6,6 +6,7 @@ import { rolesWithPrefix } from './roles.js';
 export interface GrantsRequest {
   /** Empty: only the roles themselves, before there is a plan. */
   readonly derivations: readonly CompiledDerivation[];
+  readonly entities?: readonly CompiledEntity[];
   readonly rolePrefix: string;
 }
 
@@ -15,11 +16,12 @@ export interface GrantsRequest {
  */
 export async function printGrants(access: Access, request: GrantsRequest): Promise<string> {
   const roles = rolesWithPrefix(request.rolePrefix);
+  const { derivations, entities = [] } = request;
   const owners = await readOwners(
     access,
-    request.derivations.map((d) => d.table.relid),
+    [...derivations, ...entities].map(({ table }) => table.relid).concat(entities.map(({ source }) => source.relid)),
   );
-  const checked = await checkPrivileges(access, requiredPrivileges(request.derivations, owners), roles);
+  const checked = await checkPrivileges(access, requiredPrivileges(derivations, owners, entities), roles);
   const [names] = await access.query<{ database: string; q: Record<string, string>; rls: string[] }>(
     'reading names for the grants',
     `select format('%I', current_database()) as database,
@@ -29,7 +31,7 @@ export async function printGrants(access: Access, request: GrantsRequest): Promi
     [
       Object.keys(roles),
       Object.values(roles),
-      request.derivations.flatMap((d) => [d.table.relid, ...d.inputs.map((i) => i.relid)]),
+      [...derivations, ...entities].flatMap((d) => [d.table.relid, ...d.inputs.map((i) => i.relid)]),
     ],
   );
   if (!names) throw new Error('invariant broken: one row of names');

@@ -1,4 +1,4 @@
-import type { CompiledDerivation } from '@highwater/derivation';
+import type { CatalogFunction, CompiledDerivation, CompiledEntity, DerivationInput } from '@highwater/derivation';
 import type { Access } from '../session/database.js';
 
 /** A database role of ours as the grants see it; `bridge` never logs in. */
@@ -11,7 +11,7 @@ export interface RequiredPrivilege {
   readonly relid: number;
   /** Column, function, schema or role name; the database is always the current one. */
   readonly name: string;
-  readonly privilege: 'SELECT' | 'UPDATE' | 'REFERENCES' | 'EXECUTE' | 'USAGE' | 'CREATE' | 'MEMBER';
+  readonly privilege: 'SELECT' | 'INSERT' | 'UPDATE' | 'REFERENCES' | 'EXECUTE' | 'USAGE' | 'CREATE' | 'MEMBER';
 }
 
 /**
@@ -22,14 +22,31 @@ export interface RequiredPrivilege {
 export function requiredPrivileges(
   derivations: readonly CompiledDerivation[],
   owners: ReadonlyMap<number, string>,
+  entities: readonly CompiledEntity[] = [],
 ): RequiredPrivilege[] {
   const needed = new Map<string, RequiredPrivilege>();
   const need = (p: RequiredPrivilege): void => void needed.set(JSON.stringify(p), p);
-  const column = (grantee: Grantee, relid: number, privilege: 'SELECT' | 'UPDATE' | 'REFERENCES', name: string): void =>
-    need({ grantee, kind: 'column', relid, name, privilege });
+  const column = (
+    grantee: Grantee,
+    relid: number,
+    privilege: 'SELECT' | 'INSERT' | 'UPDATE' | 'REFERENCES',
+    name: string,
+  ): void => need({ grantee, kind: 'column', relid, name, privilege });
   const schema = (name: string): void => {
     for (const grantee of ['fill', 'ddl', 'bridge'] as const)
       need({ grantee, kind: 'schema', relid: 0, name, privilege: 'USAGE' });
+  };
+  const readBy = (inputs: readonly DerivationInput[], functions: readonly CatalogFunction[] = []): void => {
+    for (const { oid, schema: home, name } of functions) {
+      schema(home);
+      for (const grantee of ['fill', 'ddl', 'bridge'] as const)
+        need({ grantee, kind: 'function', relid: oid, name: `${home}.${name}`, privilege: 'EXECUTE' });
+    }
+    for (const input of inputs)
+      for (const name of input.columns) {
+        column('fill', input.relid, 'SELECT', name);
+        column('bridge', input.relid, 'SELECT', name);
+      }
   };
   need({ grantee: 'ddl', kind: 'database', relid: 0, name: '', privilege: 'CREATE' });
   need({ grantee: 'ddl', kind: 'member', relid: 0, name: 'bridge', privilege: 'MEMBER' });
@@ -45,16 +62,22 @@ export function requiredPrivileges(
       column('fill', relid, 'SELECT', d.target.name);
       column('fill', relid, 'UPDATE', d.target.name);
     }
-    for (const { oid, schema: home, name } of d.functions ?? []) {
+    readBy(d.inputs, d.functions);
+  }
+  for (const { table, source, identity, values, createdBy, inputs, functions } of entities) {
+    // of the table for its indexes and the rows that a rollback takes back, of the source to publish it
+    for (const { schema: home, relid } of [table, source]) {
       schema(home);
-      for (const grantee of ['fill', 'ddl', 'bridge'] as const)
-        need({ grantee, kind: 'function', relid: oid, name: `${home}.${name}`, privilege: 'EXECUTE' });
+      const owner = owners.get(relid);
+      if (owner !== undefined) need({ grantee: 'ddl', kind: 'member', relid: 0, name: owner, privilege: 'MEMBER' });
     }
-    for (const input of d.inputs)
-      for (const name of input.columns) {
-        column('fill', input.relid, 'SELECT', name);
-        column('bridge', input.relid, 'SELECT', name);
-      }
+    readBy(inputs, functions);
+    for (const grantee of ['fill', 'bridge'] as const) {
+      // the conflict target is read as well as written
+      for (const { name } of identity) column(grantee, table.relid, 'SELECT', name);
+      if (createdBy === 'application') continue;
+      for (const { name } of [...identity, ...values]) column(grantee, table.relid, 'INSERT', name);
+    }
   }
   return [...needed.values()];
 }

@@ -21,6 +21,8 @@ const tableGrants: readonly {
       'sweep_range',
       'fill_tally',
       'unfillable_row',
+      'unfillable_entity',
+      'created_entity',
       'fence',
       'fence_arrival',
       'bridge_use',
@@ -36,7 +38,17 @@ const tableGrants: readonly {
   {
     to: ['fill'],
     privileges: 'select, insert, update, delete',
-    tables: ['sweep_range', 'fill_tally', 'unfillable_row', 'fence_arrival', 'bridge_use', 'mismatch', 'verification'],
+    tables: [
+      'sweep_range',
+      'fill_tally',
+      'unfillable_row',
+      'unfillable_entity',
+      'created_entity',
+      'fence_arrival',
+      'bridge_use',
+      'mismatch',
+      'verification',
+    ],
   },
   // each value and its entry are one commit, whoever writes the value
   { to: ['fill'], privileges: 'select, insert', tables: ['journal'] },
@@ -45,6 +57,8 @@ const tableGrants: readonly {
   // written with the statements that make the objects, by the owner of the schema alone
   { to: ['state'], privileges: 'select', tables: ['created_object'] },
   { to: ['fill'], privileges: 'select', tables: ['migration', 'gate', 'fence', 'schema_version'] },
+  // an entity that the bridge makes is recorded by the same statement
+  { to: ['bridge'], privileges: 'insert', tables: ['created_entity'] },
   // the relay counts who used the bridge before it acknowledges
   { to: ['stream'], privileges: 'select, insert, update', tables: ['bridge_use'] },
   { to: ['stream'], privileges: 'select', tables: ['migration', 'fence', 'schema_version'] },

@@ -1,0 +1,40 @@
+import { isSqlstate, sqlstate } from '../session/sqlstate.js';
+import type { Access } from '../session/database.js';
+import { databaseError } from '../session/errors.js';
+import type { EntityTarget } from '../target.js';
+import { countMissing } from './statements.js';
+
+/** Sources without their entity. */
+export interface MissingEntities {
+  readonly count: bigint;
+  /** Keys of the first of them, as the server's own text. */
+  readonly first: readonly (readonly string[])[];
+}
+
+/**
+ * Counts the sources that could have their entity and have none; those of which none can be made are not among them, they are listed with a
+ * reason. Reads the whole source.
+ *
+ * @returns undefined when the server did not answer in time.
+ */
+export async function countMissingEntities(
+  fill: Access,
+  { entity }: EntityTarget,
+  limits: { readonly timeoutMs: number; readonly first?: number },
+): Promise<MissingEntities | undefined> {
+  const doing = `counting rows of ${entity.source.ident} without their ${entity.table.ident}`;
+  try {
+    const rows = await fill.transaction(doing, async (client) => {
+      await client.query(
+        `set local statement_timeout = ${Math.max(1, Math.round(limits.timeoutMs))}; set transaction read only`,
+      );
+      return (
+        await client.query<{ count: string; first: string[][] | null }>(countMissing(entity), [limits.first ?? 10])
+      ).rows;
+    });
+    return { count: BigInt(rows[0]?.count ?? '0'), first: rows[0]?.first ?? [] };
+  } catch (error) {
+    if (isSqlstate(error, sqlstate.queryCanceled)) return undefined;
+    throw databaseError(error, doing);
+  }
+}

@@ -1,0 +1,248 @@
+import type { UnfillableReason } from '@highwater/kernel';
+import { deadLetters } from '../fill/cast-hints.js';
+import { halve } from '../fill/bisect.js';
+import { keyColumns } from '../fill/key-text.js';
+import { isTransient, rowRefusal } from '../fill/row-error.js';
+import { TimeHeld } from '../fill/time-held.js';
+import { openFill, orRollBack, type FillBudget } from '../fill/transaction.js';
+import type { UnfilledRow, Written } from '../fill/write-rows.js';
+import type { GateName } from '../gate/enter-gate.js';
+import type { Access, Client } from '../session/database.js';
+import type { EntityTarget } from '../target.js';
+import { judgeSources, makeEntities, sourcesAfter, sourcesLeft, sourcesOf } from './statements.js';
+import { listUnfillableEntities } from './unfillable-entities.js';
+
+/** One source row whose entity may be missing. Without `xid` nobody asks whether its transaction is visible. */
+export interface SourceKey {
+  readonly key: readonly string[];
+  /** xid8, decimal text: of a hint. */
+  readonly xid?: string;
+  /** Judge now, whatever its transaction: nobody holds it. */
+  readonly forced?: boolean;
+}
+
+export type EntityRequest =
+  | { readonly kind: 'keys'; readonly keys: readonly SourceKey[] }
+  /** The next `limit` sources in the order of their key, null: from the first. */
+  | { readonly kind: 'after'; readonly after: readonly string[] | null; readonly limit: number };
+
+/**
+ * `made`, or `there` already, whoever made it. `gone`: the source is. `contended`: something holds it up, look again. `parked`: its transaction is
+ * not visible yet. `waiting`: the application makes these.
+ */
+export type EntityVerdict =
+  | { readonly verdict: 'made' | 'there' | 'gone' | 'parked' | 'contended' | 'waiting' }
+  | { readonly verdict: 'unfillable'; readonly reason: UnfillableReason }
+  | { readonly verdict: 'dead_letter'; readonly reason: 'KeyNotUsable' };
+
+export type EntityOutcome =
+  | {
+      readonly kind: 'judged';
+      /** One for each key, by position; of a page in the order of the sources. */
+      readonly verdicts: readonly EntityVerdict[];
+      /** Rows inserted; two sources may mean one. */
+      readonly made: number;
+      /** The page's last source key, where the next page begins; null: there were no more sources. Of `keys` null. */
+      readonly last: readonly string[] | null;
+    }
+  | { readonly kind: 'gateClosed' };
+
+/**
+ * Makes the entities of some sources if absent, in short transactions of their own behind the gate. A source that the server refuses is singled
+ * out and listed, the others get theirs; what waits for somebody else beyond the budget is `contended`, and never waited for longer.
+ */
+export async function createEntities(
+  fill: Access,
+  target: EntityTarget,
+  request: EntityRequest,
+  budget: FillBudget,
+  gate: GateName,
+): Promise<EntityOutcome> {
+  const keys = request.kind === 'keys' ? request.keys : await page(fill, target, request.after, request.limit);
+  const last = request.kind === 'keys' ? null : (keys[keys.length - 1]?.key ?? null);
+  if (target.entity.createdBy === 'application')
+    return { kind: 'judged', verdicts: keys.map(() => ({ verdict: 'waiting' })), made: 0, last };
+  const verdicts = new Map<number, EntityVerdict>();
+  const dead = request.kind === 'keys' ? await deadKeys(fill, target, keys) : new Set<number>();
+  for (const i of dead) verdicts.set(i, { verdict: 'dead_letter', reason: 'KeyNotUsable' });
+  let made = 0;
+  let careful = false;
+  let portion = keys.length;
+  for (;;) {
+    const open = keys.flatMap((source, place) => (verdicts.has(place) ? [] : [{ ...source, place }])).slice(0, portion);
+    if (open.length === 0) break;
+    const contended = (): void => open.forEach(({ place }) => verdicts.set(place, { verdict: 'contended' }));
+    try {
+      const done = await fill.session('making entities', (client) =>
+        orRollBack(client, () => makeOnce(client, target, open, { budget, gate, careful })),
+      );
+      if (done === undefined) return { kind: 'gateClosed' };
+      made += done.made;
+      done.verdicts.forEach((verdict, place) => verdicts.set(place, verdict));
+      if (done.verdicts.size === 0) contended();
+    } catch (error) {
+      const refused = rowRefusal(error) !== undefined;
+      if (!refused && !isTransient(error)) throw error;
+      if (careful && portion <= carefulBelow) contended();
+      // refused: the guilty one is singled out. Slow, or held up: fewer at a time, then one by one
+      else if (refused || portion <= carefulBelow) careful = true;
+      else portion = Math.ceil(portion / 2);
+    }
+  }
+  return { kind: 'judged', verdicts: keys.map((_, i) => verdicts.get(i) ?? { verdict: 'contended' }), made, last };
+}
+
+/** So few that are still too slow are made one by one. */
+const carefulBelow = 16;
+
+interface PlacedKey extends SourceKey {
+  readonly place: number;
+}
+
+interface Made {
+  readonly made: number;
+  /** By place; those that time did not allow are missing. */
+  readonly verdicts: ReadonlyMap<number, EntityVerdict>;
+}
+
+async function makeOnce(
+  client: Client,
+  target: EntityTarget,
+  keys: readonly PlacedKey[],
+  how: { readonly budget: FillBudget; readonly gate: GateName; readonly careful: boolean },
+): Promise<Made | undefined> {
+  if (!(await openFill(client, target, how.gate, how.budget))) return undefined;
+  const judged = await judge(client, target, keys);
+  const verdicts = new Map<number, EntityVerdict>();
+  const unfilled: UnfilledRow[] = [];
+  const wanted = new Map<string, Judged[]>();
+  for (const one of judged) {
+    const settled = settledBefore(one);
+    if (settled !== undefined) verdicts.set(one.place, settled);
+    else wanted.set(id(one.key), [...(wanted.get(id(one.key)) ?? []), one]);
+    if (settled?.verdict === 'unfillable')
+      unfilled.push({ key: one.key, reason: settled.reason, sqlstate: null, constraint: null });
+  }
+  // in the order of the identities
+  const sources = [...wanted.values()].flatMap(([first]) => (first === undefined ? [] : [first.key]));
+  const write = (some: readonly (readonly string[])[]): Promise<Written> => writeEntities(client, target, some);
+  let made = 0;
+  let contended: readonly (readonly string[])[] = [];
+  let undecided: readonly (readonly string[])[] = [];
+  const refused: UnfilledRow[] = [];
+  if (sources.length > 0 && how.careful) {
+    const result = await halve(client, sources, new TimeHeld(how.budget.rowBudgetMs), {
+      write,
+      blame: (_, refusal) => Promise.resolve(refusal),
+    });
+    made = result.filled;
+    refused.push(...result.unfilled);
+    contended = result.contended;
+    undecided = sources.slice(result.decided);
+  } else if (sources.length > 0) {
+    const result = await write(sources);
+    made = result.filled;
+    refused.push(...result.unfilled);
+  }
+  unfilled.push(...refused);
+  await listUnfillableEntities(client, target, unfilled);
+  await client.query('commit');
+  const reasons = new Map(refused.map(({ key, reason }) => [id(key), reason]));
+  const held = new Set(contended.map(id));
+  const later = new Set(undecided.map(id));
+  for (const [key, same] of wanted) {
+    if (later.has(key)) continue;
+    const reason = reasons.get(key);
+    const verdict: EntityVerdict = held.has(key)
+      ? { verdict: 'contended' }
+      : reason === undefined
+        ? { verdict: 'made' }
+        : { verdict: 'unfillable', reason };
+    for (const { place } of same) verdicts.set(place, verdict);
+  }
+  return { made, verdicts };
+}
+
+/** Inserts, and says of those that are still missing why. */
+async function writeEntities(
+  client: Client,
+  target: EntityTarget,
+  keys: readonly (readonly string[])[],
+): Promise<Written> {
+  const { entity, migrationId, entityNo } = target;
+  const columns = keyColumns(keys, entity.sourceKey.length);
+  const { rows } = await client.query<{ made: number }>(makeEntities(entity), [...columns, migrationId, entityNo]);
+  const made = rows[0]?.made ?? 0;
+  if (made === keys.length) return { filled: made, unfilled: [] };
+  const left = await client.query<Record<string, string | null>>(sourcesLeft(entity), columns);
+  const unfilled = left.rows.map((row) => ({
+    key: entity.sourceKey.map((_, i) => String(row[`k${i}`])),
+    // inserted, and not there: a trigger took it away
+    reason: (row['reason'] ?? 'WriteSuppressed') as UnfillableReason,
+    sqlstate: null,
+    constraint: null,
+  }));
+  return { filled: made, unfilled };
+}
+
+interface Judged {
+  readonly place: number;
+  readonly visible: boolean;
+  readonly present: boolean;
+  readonly there: boolean;
+  readonly reason: UnfillableReason | null;
+  readonly key: readonly string[];
+}
+
+/** What needs no writing; visibility is judged first, for a transaction that is not visible shows the row as it was before. */
+function settledBefore({ visible, present, there, reason }: Judged): EntityVerdict | undefined {
+  if (!visible) return { verdict: 'parked' };
+  if (!present) return { verdict: 'gone' };
+  if (there) return { verdict: 'there' };
+  return reason === null ? undefined : { verdict: 'unfillable', reason };
+}
+
+async function judge(client: Client, target: EntityTarget, keys: readonly PlacedKey[]): Promise<Judged[]> {
+  const { entity } = target;
+  const width = entity.sourceKey.length;
+  const { rows } = await client.query<Record<string, unknown>>(judgeSources(entity), [
+    ...keyColumns(
+      keys.map(({ key }) => key),
+      width,
+    ),
+    keys.map(({ xid }) => xid ?? '3'),
+    keys.map(({ xid, forced }) => xid === undefined || forced === true),
+  ]);
+  return rows.map((row) => ({
+    place: keys[Number(row['ordinal']) - 1]?.place ?? -1,
+    visible: row['visible'] === true,
+    present: row['present'] === true,
+    there: row['there'] === true,
+    reason: row['reason'] as UnfillableReason | null,
+    key: entity.sourceKey.map((_, i) => String(row[`k${i}`])),
+  }));
+}
+
+async function page(
+  fill: Access,
+  { entity }: EntityTarget,
+  after: readonly string[] | null,
+  limit: number,
+): Promise<SourceKey[]> {
+  const rows = await fill.query<Record<string, string>>(
+    'reading the sources of entities',
+    sourcesAfter(entity, after !== null),
+    [...(after ?? []), limit],
+  );
+  return rows.map((row) => ({ key: entity.sourceKey.map((_, i) => String(row[`k${i}`])) }));
+}
+
+/** Hints are untrusted input: one whose key does not cast must not stop the others. */
+const deadKeys = (fill: Access, { entity }: EntityTarget, keys: readonly SourceKey[]): Promise<Set<number>> =>
+  deadLetters(
+    fill,
+    sourcesOf(entity),
+    keys.map(({ key, xid }) => ({ key, xid: xid ?? '3' })),
+  );
+
+const id = (key: readonly string[]): string => JSON.stringify(key);
