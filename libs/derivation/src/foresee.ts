@@ -13,6 +13,8 @@ export interface ForeseenDerivation {
    * it (`only public."Group" as r`), where a sample may be asked for.
    */
   readonly source: (relation: string) => string;
+  /** The columns that `source` has for certain: nothing else of the table may need to be granted. */
+  readonly columns: readonly string[];
   /** The target is there; else `source` has it as NULL. */
   readonly stored: boolean;
   /** Other targets of the plan that are read as they are stored now, as `table.column`: more rows may get a value than is foreseen. */
@@ -51,6 +53,7 @@ export function foreseePlan(
         ...(referentExists === undefined ? {} : { referentExists }),
       },
       source: views.source(derivation.table),
+      columns: views.columns(derivation.table),
       stored: isStored(derivation),
       readAsStored: unforeseen.filter((one) => one !== derivation || readsItself(one)).map(nameOf),
     });
@@ -138,6 +141,10 @@ class Views {
 
   source(table: CatalogTable): Source {
     return this.#sources.get(table.relid) ?? plain;
+  }
+
+  columns(table: CatalogTable): string[] {
+    return [...(this.#columns.get(table.relid)?.values() ?? [])];
   }
 
   catalog(): Catalog {

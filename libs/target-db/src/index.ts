@@ -82,3 +82,5 @@ export * from './preflight/check.js';
 export * from './preflight/codes.js';
 export * from './preflight/preflight.js';
 export { sweepStatement } from './fill/one-snapshot.js';
+export { forecastFailed, forecastPlan, type ForecastRequest } from './forecast/forecast.js';
+export type { ForecastCollision, ForecastRows, PlanForecast, TableForecast } from './forecast/table-forecast.js';
