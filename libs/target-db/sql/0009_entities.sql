@@ -29,4 +29,4 @@ create table highwater.unfillable_entity (
 );
 create index unfillable_entity_open on highwater.unfillable_entity (migration_id, entity_no) where closed_at is null;
 
-insert into highwater.schema_version (version) values (7);
+insert into highwater.schema_version (version) values (9);
