@@ -56,7 +56,9 @@ export async function prepare(
   const prefix = `hw${unique()}_`;
   const owner = `${prefix}owner`;
   await admin.query(
-    `create role ${owner}; grant create, usage on schema public to ${owner}; set role ${owner}; ${schemaSql}; reset role`,
+    `create role ${owner}; grant create, usage on schema public to ${owner};
+     do $$ begin execute format('grant create on database %I to ${owner}', current_database()); end $$;
+     set role ${owner}; ${schemaSql}; reset role`,
   );
   const asUser = (user: string): string =>
     Object.assign(new URL(url), { username: user, password: 'secret' }).toString();

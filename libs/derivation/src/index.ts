@@ -8,3 +8,4 @@ export type { RuleBranches } from './print-branch.js';
 export { isAmong } from './resolve-function.js';
 export { sameType } from './types.js';
 export type { DerivationIssue } from './issue.js';
+export { isBuiltinColumn } from './types.js';

@@ -2,7 +2,7 @@ import type { CatalogColumn, CatalogTable, SqlExpression } from './catalog.js';
 import type { RuleAsJoin } from './derivation.js';
 import type { KeyPair, Node } from './node.js';
 import { fromTable, match, printValue, type PrintTarget } from './print.js';
-import { isBuiltin } from './types.js';
+import { isBuiltinColumn } from './types.js';
 
 /** The planner keeps the order of more joins than it was given as they are. */
 const joinsMax = 6;
@@ -39,8 +39,7 @@ export function printJoin(node: Node, target: PrintTarget): RuleAsJoin | undefin
 const findsOneRow = (pairs: readonly KeyPair[]): boolean => pairs.every(({ key }) => comparesAsIndexed(key));
 
 /** The server's own collations are deterministic: equal text is the same text, whatever the index sorts by. */
-export const comparesAsIndexed = (key: CatalogColumn): boolean =>
-  isBuiltin(key.typeOid) && (key.collation === undefined || key.collation.startsWith('pg_catalog.'));
+export const comparesAsIndexed = (key: CatalogColumn): boolean => isBuiltinColumn(key);
 
 /** What reads nothing but columns of a parent that is not there is NULL. */
 function readsColumnsOnly(node: Node): boolean {

@@ -100,6 +100,10 @@ const builtinOidMax = 16_383;
 
 export const isBuiltin = (typeOid: number): boolean => typeOid > 0 && typeOid <= builtinOidMax;
 
+/** Type and collation came with the server. */
+export const isBuiltinColumn = (column: { readonly typeOid: number; readonly collation?: string }): boolean =>
+  isBuiltin(column.typeOid) && (column.collation === undefined || column.collation.startsWith('pg_catalog.'));
+
 /** The type as it stands in our SQL: schema-qualified, so that no search path can put another in its place. */
 export function typeSql(type: string, typeOid: number): string {
   const canonical = canonicalType(type);

@@ -1,4 +1,4 @@
-import type { Ident } from '@highwater/derivation';
+import { type CompiledDerivation, type Ident, isBuiltinColumn } from '@highwater/derivation';
 import type { FillTarget, PublishedTable } from '@highwater/target-db';
 import type { HintSource } from '../relay/hint-maker.js';
 
@@ -18,6 +18,17 @@ export function publishedTables(targets: readonly FillTarget[], sources: readonl
     return entry;
   };
   for (const { derivation } of targets) entryOf(derivation.table, derivation.key).targets.push(derivation.target.ident);
+  for (const { derivation } of targets)
+    if (!isFilterable(derivation)) entryOf(derivation.table, derivation.key).targets.length = 0;
   for (const { source, sourceKey } of sources) entryOf(source, sourceKey).targets.length = 0;
   return [...tables.values()];
 }
+
+/**
+ * The server takes no filter over a column whose type or collation is not built in (0A000): an enum, a domain, a collation of one's own. A
+ * filter over the other targets alone would lose the rows in which only this one is NULL.
+ */
+const isFilterable = ({ table, target }: CompiledDerivation): boolean => {
+  const column = table.columns.get(target.name);
+  return column !== undefined && isBuiltinColumn(column);
+};
