@@ -18,6 +18,7 @@ create collation any_case (provider = icu, locale = 'und-u-ks-level2', determini
 create schema "My Schéma.1";
 create schema "select";
 create type mood as enum ('calm', 'cross');
+create table "select"."from" ("to" varchar(20) primary key);
 create table account (id uuid primary key, tenant varchar(20) not null, no bigint not null, since timestamptz not null, mood mood, rate numeric(12, 4), tags jsonb);
 create table line (tenant text, no bigint, at timestamptz, account uuid references account, owner text, primary key (tenant, no, at));
 create table device (id uuid primary key default gen_random_uuid(), account uuid references account, owner text);
@@ -49,6 +50,7 @@ const rows: readonly ((n: string) => string)[] = [
   (n) => `insert into complete select ${n}, ${uuidOf(`${n} % 20`)}, 't' || ${n} % 20`,
 ];
 const seed = `
+insert into "select"."from" select 't' || n from generate_series(0, 19) n;
 insert into account select ${uuidOf('n')}, 't' || n, 9007199254740993 + n, '2026-01-01 00:00:00.123456Z'::timestamptz + n * interval '1 day', case n % 2 when 0 then 'calm' else 'cross' end::mood, n + 0.1234, jsonb_build_object('n', n)
   from generate_series(0, 19) n;
 ${rows.map((statement) => `${statement('n')} from generate_series(1, 200) n`).join(';\n')}`;
@@ -63,6 +65,7 @@ ${['line', 'device', 'reading', 'tag', 'code', 'nothing', 'partly', 'complete'].
   - table: { schema: My Schéma.1, name: ${yaml(longest)} }
     target: { column: ${yaml(longest)}, type: text }
     rule: { via: a.b, then: { column: tenant } }
+    references: { table: { schema: select, name: from }, onDelete: noAction }
     indexes: { ${yaml(`${longest.slice(0, -1)}i`)}: [${yaml(longest)}, a.b] }
   - table: { schema: select, name: user }
     target: { column: table, type: text }

@@ -120,6 +120,8 @@ function whileBridged(facts: ProcessFacts): Act {
     return { kind: 'cutover', operationId: facts.cutoverOperationId };
   if (facts.autoDue && facts.ready) return { kind: 'askForCutover' };
   if (facts.openRanges > 0) return wait('TailPass');
+  // a partition attached since has none, and without it nothing is counted and no guard is possible
+  if (!facts.nullIndexesReady) return { kind: 'buildNullIndexes' };
   // listed rows too: only a pass finds that the application has given one its value, or deleted it, and closes its entry
   const unsettled = facts.nulls > 0 || facts.unfillableOpen > 0;
   const passIsStale = !facts.tailPassSinceBridge || (unsettled && facts.msSinceTailPass > tailPassEveryMs(facts.pass));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CatalogTable, Ident, SqlExpression } from '@highwater/derivation';
 import { migrationId } from '@highwater/kernel';
-import { bridgeName, checkName, nullIndexName } from '../ddl/names.js';
+import { bridgeName, checkName, fitName, nullIndexName } from '../ddl/names.js';
 import type { FillTarget } from '../target.js';
 import { bridgeDefinition, dollarQuoted } from './definition.js';
 
@@ -28,6 +28,13 @@ describe('bridge definition', () => {
       expect(name.length).toBeLessThanOrEqual(63);
     expect(bridgeName(target)).toBe('~hw_deadbeef_4294967295_bridge12');
     expect(['zzz', '_z', 'Z9', bridgeName(target)].sort().at(-1)).toBe(bridgeName(target));
+  });
+
+  it('cuts a name before its suffix, between characters, and keeps names apart that begin alike', () => {
+    expect(fitName('ü'.repeat(40), '_77')).toMatch(/^ü{27}_[0-9a-f]{4}_77$/);
+    expect(fitName('😀'.repeat(20), '_7')).toMatch(/^😀{14}_[0-9a-f]{4}_7$/u);
+    expect(fitName(`${'a'.repeat(62)}1`, '_7')).not.toBe(fitName(`${'a'.repeat(62)}2`, '_7'));
+    expect(fitName('short', '_7')).toBe('short_7');
   });
 
   it('assigns behind a block that lets only interventions and retryable classes through, with the rule over new alone', () => {

@@ -15,7 +15,7 @@ export interface TargetFacts {
   readonly checkIsOurs: boolean;
   /** Installed and enabled on every partition. */
   readonly bridgeInstalled: boolean;
-  /** The partial index over what is still NULL is valid on every relation that holds rows. */
+  /** The partial index over what is still NULL is valid on every relation that holds rows; true of a partitioned table without any. */
   readonly nullIndexValid: boolean;
 }
 
@@ -32,7 +32,7 @@ export async function catalogFacts(access: Access, target: FillTarget): Promise<
               and n.conkey = array[a.attnum] and not n.convalidated), false) as "notNull",
             c.oid is not null as "checkExists", coalesce(c.convalidated, false) as "checkValidated", obj_description(c.oid, 'pg_constraint') as comment,
             (select coalesce(bool_and(exists (select from pg_class x join pg_index i on i.indexrelid = x.oid
-                where i.indrelid = leaf.relid and i.indisvalid and x.relname = $4::text || leaf.relid || $5::text)), false)
+                where i.indrelid = leaf.relid and i.indisvalid and x.relname = $4::text || leaf.relid || $5::text)), true)
                from ${leaves} as leaf) as "nullIndexValid"
        from (select 1) one
        left join pg_attribute a on a.attrelid = $1::oid and a.attname = $2 and a.attnum > 0 and not a.attisdropped

@@ -284,7 +284,7 @@ async function freeName(database: Database, relid: number, column: string): Prom
   );
   const { name: base, taken } = must(table, 'a table that has a target exists');
   for (let number = 0; ; number += 1) {
-    const name = fitName(base, fitName(`_${column}`, `_fkey${number === 0 ? '' : number}`));
+    const name = fitName(`${base}_${column}`, `_fkey${number === 0 ? '' : number}`);
     if (taken.includes(name)) continue;
     const [quoted] = await database.ddl.query<{ ident: string }>(
       'quoting the foreign key',

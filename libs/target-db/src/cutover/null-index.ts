@@ -26,14 +26,13 @@ export async function buildNullIndex(database: Database, target: FillTarget, sig
     );
 }
 
+/** Wherever it is: a partition may have been detached since. */
 export async function dropNullIndex(database: Database, target: FillTarget, signal?: AbortSignal): Promise<void> {
-  const { relid } = target.derivation.table;
-  const names = (await readPartitions(database.ddl, relid)).map((leaf) => nullIndexName(target, leaf.relid));
   const found = await database.ddl.query<{ ident: string }>(
     'looking for our partial indexes',
     `select format('%I.%I', n.nspname, x.relname) as ident from pg_class x join pg_namespace n on n.oid = x.relnamespace
-       join pg_index i on i.indexrelid = x.oid where x.relname = any($1::text[]) and obj_description(x.oid, 'pg_class') like $2`,
-    [names, `highwater ${target.migrationId} %`],
+       join pg_index i on i.indexrelid = x.oid where x.relname ~ $1 and obj_description(x.oid, 'pg_class') like $2`,
+    [`^${nullIndexName(target, 0).replace('_0_', '_[0-9]+_')}$`, `highwater ${target.migrationId} %`],
   );
   for (const { ident } of found) await dropIndexConcurrently(database, ident, signal);
 }

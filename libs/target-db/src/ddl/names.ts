@@ -22,12 +22,19 @@ export const ownershipComment = (target: FillTarget, definition: string): string
 export const guardComment = (target: FillTarget): string =>
   ownershipComment(target, `check (${target.derivation.target.ident} is not null)`);
 
-/** A name of at most 63 bytes that ends in the suffix, whatever has to go from the name before it. */
+const nameBytesMax = 63;
+
+/**
+ * A name of at most 63 bytes that ends in the suffix. What is longer the server would cut off at the end; where we cut, four digits of
+ * the name's hash keep two that begin alike apart.
+ */
 export function fitName(name: string, suffix: string): string {
-  const bytes = (text: string): number => new TextEncoder().encode(text).length;
+  const bytes = (text: string): number => Buffer.byteLength(text);
+  if (bytes(name + suffix) <= nameBytesMax) return name + suffix;
+  const end = `_${createHash('sha256').update(name).digest('hex').slice(0, 4)}${suffix}`;
   const kept = [...name];
-  while (kept.length > 0 && bytes(kept.join('')) + bytes(suffix) > 63) kept.pop();
-  return `${kept.join('')}${suffix}`;
+  while (kept.length > 0 && bytes(kept.join('') + end) > nameBytesMax) kept.pop();
+  return kept.join('') + end;
 }
 
 /** SQL string literal of a text made by us. Quotes are doubled; backslashes mean nothing with standard_conforming_strings. */
