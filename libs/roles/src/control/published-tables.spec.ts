@@ -4,7 +4,19 @@ import type { HintSource } from '../relay/hint-maker.js';
 import { publishedTables } from './published-tables.js';
 
 const named = (name: string): { name: string; ident: string; type: string } => ({ name, ident: name, type: 'text' });
-const table = (relid: number, name: string): object => ({ relid, schema: 'public', name, ident: `public.${name}` });
+/** `mood` is of a type of the application's own, `folded` of a collation of its own. */
+const columns = new Map([
+  ...['a', 'b'].map((name) => [name, { typeOid: 25, collation: 'pg_catalog."default"' }] as const),
+  ['mood', { typeOid: 20_000 }],
+  ['folded', { typeOid: 25, collation: 'public.any_case' }],
+]);
+const table = (relid: number, name: string): object => ({
+  relid,
+  schema: 'public',
+  name,
+  ident: `public.${name}`,
+  columns,
+});
 const target = (relid: number, name: string, column: string, key = ['id']): FillTarget =>
   ({ derivation: { table: table(relid, name), key: key.map(named), target: named(column) } }) as unknown as FillTarget;
 const source = (relid: number, name: string, key = ['id']): HintSource =>
@@ -20,6 +32,14 @@ describe('the tables of a publication', () => {
       `create publication "p" for table public.act (id) where (a is null or b is null), public.team (id), public.org (id) with (publish = 'insert', publish_via_partition_root = true)`,
     );
   });
+
+  it.each(['mood', 'folded'])(
+    'have no filter where it would hold a type or collation that is not built in (%s), not over the rest either',
+    (column) => {
+      const tables = publishedTables([target(1, 'act', 'a'), target(1, 'act', column), target(2, 'team', 'a')], []);
+      expect(tables.map(({ targets }) => targets)).toEqual([[], ['a']]);
+    },
+  );
 
   it('list the columns of both keys where a target and a source of one table are told by different ones', () => {
     const [entry] = publishedTables([target(1, 'member', 'a', ['id'])], [source(1, 'member', ['org', 'id'])]);
