@@ -155,6 +155,48 @@ accept: [UniqueOnTarget]`;
     expect(unfillable['UniqueConflict']).toBeGreaterThan(0);
   });
 
+  it('counts entities that the run will make as there, by their own rules, and those the application makes as they are', async () => {
+    const schema = `
+create table organization (id text primary key); create table member (id bigint primary key, org_id text, user_id text);
+create table workspace (id text primary key); create table membership (id text primary key, workspace_id text not null, user_id text not null, unique (workspace_id, user_id));
+create table team (id bigint primary key, org_id text, workspace_id text); create table log (id bigint primary key, actor text, workspace_id text);
+create index on member (user_id); create index on membership (user_id);
+insert into organization select 'o' || n from generate_series(1, 5) n; insert into workspace values ('o1');
+insert into member select n, 'o' || n, 'u' || n from generate_series(1, 4) n; insert into member values (5, 'o1', 'u2'), (6, 'o1', 'u1'), (7, null, 'u7');
+insert into team select n, case n when 11 then 'gone' when 12 then null else 'o' || n % 5 + 1 end from generate_series(1, 12) n;
+insert into log select n, 'u' || n % 10 from generate_series(1, 100) n`;
+    const plan = (createdBy: string): string => `
+highwater: 1
+migration: m
+defaults: { target: { column: workspace_id, type: text } }
+entities:
+  - { table: workspace, from: organization, key: { id: id }, createdBy: ${createdBy} }
+  - table: membership
+    from: member
+    key: { workspace_id: org_id, user_id: user_id }
+    values: { id: { template: "m-{id}" } }
+    createdBy: highwater
+tables:
+  - { table: team, references: { table: workspace, onDelete: restrict }, rule: org_id }
+  - { table: log, notNull: false, rule: { lookup: membership, where: { user_id: actor }, take: workspace_id, pick: single } }`;
+    await world(schema, plan('highwater'));
+    const seen = await forecast();
+    expect(counts(of(seen, 'team'))).toEqual({ org_id: 10, EntityMissing: 1, InputNull: 1 });
+    // u1 twice in o1, u2 in o2 and o1, u7 in no organization, u5 u6 u8 u9 u0 unknown
+    expect(counts(of(seen, 'log'))).toEqual({
+      'lookup membership by user_id → workspace_id': 30,
+      Ambiguous: 10,
+      NoMatch: 60,
+    });
+    await prepared.close();
+    await world(schema, plan('application'));
+    expect(counts(of(await forecast({ tables: ['public.team'] }), 'team'))).toEqual({
+      org_id: 2,
+      EntityMissing: 9,
+      InputNull: 1,
+    });
+  });
+
   it('reads only: nothing is locked or written, and no transaction id is taken', async () => {
     await world(
       `create table t (id bigint primary key, a text, w text); insert into t select n, 'a' || n, null from generate_series(1, 50) n`,

@@ -11,7 +11,7 @@ function foreseen(tables: string, catalog: Catalog): ForeseenDerivation[] {
   const plan: Plan = parsed.plan.plan;
   const compiled = compilePlan(plan, catalog);
   if ('issues' in compiled) throw new Error(JSON.stringify(compiled.issues));
-  return foreseePlan(plan, catalog, compiled.derivations);
+  return [...foreseePlan(plan, catalog, compiled).derivations];
 }
 const labelsOf = (one: ForeseenDerivation | undefined): readonly string[] => one?.derivation.branches.labels ?? [];
 
@@ -123,4 +123,31 @@ it('reads a circle as it is stored, and says so', () => {
   );
   expect(folder?.readAsStored).toEqual(['public.Folder.w']);
   expect(folder?.derivation.expression).toContain('from only public."Folder" as p1');
+});
+
+describe('an entity that the run makes', () => {
+  const tables = [
+    table(1, 'Organization', { id: 'text!' }),
+    table(2, 'Workspace', { id: 'text!', name: 'text' }),
+    table(3, 'Group', { id: 'text!', orgId: 'text', workspaceId: 'text' }),
+  ];
+  const plan = (createdBy: string): string => `
+entities: [ { table: Workspace, from: Organization, key: { id: id }, values: { name: { constant: none } }, createdBy: ${createdBy} } ]
+tables: [ { table: Group, target: { column: workspaceId, type: text }, references: { table: Workspace }, rule: orgId } ]`;
+
+  it('is there already for the rules that lead to it', () => {
+    const [group] = foreseen(plan('highwater'), { tables });
+    expect(group?.derivation.reason).toContain(
+      'exists (select from (select r.id from only public."Workspace" as r union all select m.id from ' +
+        '(select distinct on (r.id) r.id as id from only public."Organization" as r where ',
+    );
+    expect(group?.derivation.reason).toContain(
+      'as m where not exists (select from only public."Workspace" as e where e.id OPERATOR(pg_catalog.=) m.id)) as f where f.id',
+    );
+  });
+
+  it('is there when it is, where the application makes it', () => {
+    const [group] = foreseen(plan('application'), { tables });
+    expect(group?.derivation.reason).toContain('exists (select from only public."Workspace" as f where f.id');
+  });
 });

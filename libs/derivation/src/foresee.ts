@@ -1,7 +1,9 @@
+import { must } from '@highwater/kernel';
 import type { Plan } from '@highwater/plan';
 import type { Catalog, CatalogTable, Ident, SqlExpression } from './catalog.js';
 import { compilePlan } from './compile.js';
-import type { CompiledDerivation } from './derivation.js';
+import type { CompiledDerivation, CompiledEntity } from './derivation.js';
+import { equal } from './equal.js';
 import { typeSql } from './types.js';
 
 /** A rule as it will give its value once the other targets of the plan are filled. */
@@ -21,29 +23,56 @@ export interface ForeseenDerivation {
   readonly readAsStored: readonly string[];
 }
 
+/** An entity as it will be made, from rows of its source as the run will leave them. */
+export interface ForeseenEntity {
+  /** Its texts over the source row alias `r`. */
+  readonly entity: CompiledEntity;
+  /** What stands behind `from`, alias `r` included. */
+  readonly source: string;
+}
+
+export interface ForeseenPlan {
+  /** In the plan's order. */
+  readonly derivations: readonly ForeseenDerivation[];
+  readonly entities: readonly ForeseenEntity[];
+}
+
 /** A text longer than this is not put into other texts. */
 const textMax = 20_000;
 
 /**
- * The plan's rules over the database as the run will leave it: where a rule reads another target of the plan it reads what is stored there, else
+ * The plan's rules over the database as the run will leave it. Where a rule reads another target of the plan it reads what is stored there, else
  * that target's rule; where that column is not there yet, its rule alone. Targets that lead to each other in a circle are read as they are stored.
+ * Entities that the run makes are there already; those that the application makes are there when they are.
  *
  * @param alsoRead further columns of a table that `source` must have, by relid.
  */
 export function foreseePlan(
   plan: Plan,
   catalog: Catalog,
-  derivations: readonly CompiledDerivation[],
+  compiled: { readonly derivations: readonly CompiledDerivation[]; readonly entities: readonly CompiledEntity[] },
   alsoRead: ReadonlyMap<number, readonly string[]> = new Map(),
-): ForeseenDerivation[] {
-  const views = new Views(catalog, derivations, alsoRead);
+): ForeseenPlan {
+  const { derivations } = compiled;
+  const views = new Views(catalog, compiled, alsoRead);
+  const over = (): { derivations: readonly CompiledDerivation[]; entities: readonly CompiledEntity[] } => {
+    const again = compilePlan(plan, views.catalog());
+    // what compiles against the catalog compiles against its views, which have the same names and types
+    if ('issues' in again) throw new Error('invariant broken: a rule does not compile over what is foreseen');
+    return again;
+  };
+  const entities = compiled.entities.map((real, i): ForeseenEntity => {
+    const entity = { ...real, ...textsOf(must(over().entities[i], 'an entity for each of the plan')) };
+    const source = views.from(real.source);
+    views.make(entity, source);
+    return { entity, source };
+  });
   const foreseen = new Map<CompiledDerivation, ForeseenDerivation>();
   for (const { derivation, unforeseen } of inOrder(derivations)) {
-    const compiled = compilePlan(plan, views.catalog());
-    const over = 'issues' in compiled ? undefined : compiled.derivations[derivations.indexOf(derivation)];
-    // what compiles against the catalog compiles against its views, which have the same names and types
-    if (over === undefined) throw new Error('invariant broken: a rule does not compile over what is foreseen');
-    const { expression, reason, branches, referentExists } = over;
+    const { expression, reason, branches, referentExists } = must(
+      over().derivations[derivations.indexOf(derivation)],
+      'a derivation for each target of the plan',
+    );
     foreseen.set(derivation, {
       derivation: {
         ...derivation,
@@ -55,12 +84,18 @@ export function foreseePlan(
       source: views.source(derivation.table),
       columns: views.columns(derivation.table),
       stored: isStored(derivation),
-      readAsStored: unforeseen.filter((one) => one !== derivation || readsItself(one)).map(nameOf),
+      readAsStored: unforeseen.map(nameOf),
     });
     views.fill(derivation, expression);
   }
-  return derivations.flatMap((derivation) => foreseen.get(derivation) ?? []);
+  return { derivations: derivations.flatMap((derivation) => foreseen.get(derivation) ?? []), entities };
 }
+
+const textsOf = ({
+  identity,
+  values,
+  reason,
+}: CompiledEntity): Pick<CompiledEntity, 'identity' | 'values' | 'reason'> => ({ identity, values, reason });
 
 const isStored = ({ table, target }: CompiledDerivation): boolean => table.columns.has(target.name);
 const nameOf = ({ table, target }: CompiledDerivation): string => `${table.schema}.${table.name}.${target.name}`;
@@ -97,13 +132,23 @@ type Source = (relation: string) => string;
 class Views {
   readonly #sources = new Map<number, Source>();
   readonly #columns = new Map<number, Map<string, string>>();
+  /** Rows that will be made, by the rows that are there. */
+  readonly #made = new Map<number, Source>();
 
   constructor(
     private readonly real: Catalog,
-    derivations: readonly CompiledDerivation[],
+    {
+      derivations,
+      entities,
+    }: { readonly derivations: readonly CompiledDerivation[]; readonly entities: readonly CompiledEntity[] },
     alsoRead: ReadonlyMap<number, readonly string[]>,
   ) {
     const tables = new Map(real.tables.map((table) => [table.relid, table]));
+    for (const { table, identity, inputs } of entities) {
+      for (const { relid, columns } of inputs) this.#need(tables.get(relid), columns);
+      const names = identity.map(({ name }) => name);
+      this.#need(table, names);
+    }
     for (const derivation of derivations) {
       for (const { relid, columns } of derivation.inputs) this.#need(tables.get(relid), columns);
       const { table, key, target } = derivation;
@@ -151,16 +196,55 @@ class Views {
     return { ...this.real, tables: this.real.tables.map((table) => this.#seen(table)) };
   }
 
+  /** The table as rules that lead to it find it. */
+  from(table: CatalogTable): string {
+    const rows = this.source(table)(relationOf(table));
+    return this.#made.get(table.relid)?.(rows) ?? rows;
+  }
+
+  /** From now on the entities that the run makes of these rows are there, one for each identity: the first source row's by the source's key. */
+  make({ table, sourceKey, identity, values, createdBy, reason }: CompiledEntity, source: string): void {
+    if (createdBy !== 'highwater') return;
+    const given = new Map([...identity, ...values].map(({ name, expression }) => [name, expression]));
+    const columns = [...(this.#columns.get(table.relid) ?? [])];
+    const list = columns.map(([name, ident]) => `${given.get(name) ?? nullFor(table, name)} as ${ident}`).join(', ');
+    const keys = identity.map(({ expression }) => expression).join(', ');
+    const order = sourceKey.map(({ ident }) => `r.${ident}`).join(', ');
+    const first = `(select distinct on (${keys}) ${list} from ${source} where (${reason}) is null order by ${keys}, ${order}) as m`;
+    if (first.length > textMax) return;
+    const there = identity
+      .flatMap(({ name }) => table.columns.get(name) ?? [])
+      .map((column) => equal('e', column, 'm', column))
+      .join(' and ');
+    const idents = columns.map(([, ident]) => ident);
+    const of = (alias: string): string => idents.map((ident) => `${alias}.${ident}`).join(', ');
+    const before = this.#made.get(table.relid) ?? plain;
+    const existing = before(this.source(table)(relationOf(table)));
+    const absent = `not exists (select from ${withAlias(existing, 'e')} where ${there})`;
+    this.#made.set(
+      table.relid,
+      (rows) =>
+        `(select ${of('r')} from ${before(rows)} union all select ${of('m')} from ${first} where ${absent}) as r`,
+    );
+  }
+
   #seen(table: CatalogTable): CatalogTable {
-    const source = this.#sources.get(table.relid);
-    if (source === undefined) return table;
-    const text = source(relationOf(table));
+    if (!this.#sources.has(table.relid) && !this.#made.has(table.relid)) return table;
     // as a partitioned table, before which nobody writes ONLY
-    return { ...table, ident: text.slice(0, text.lastIndexOf(' as r')) as Ident, kind: 'p' };
+    return { ...table, ident: withAlias(this.from(table), undefined) as Ident, kind: 'p' };
   }
 }
 
+const alias = ' as r';
+const withAlias = (from: string, name: string | undefined): string =>
+  `${from.slice(0, from.lastIndexOf(alias))}${name === undefined ? '' : ` as ${name}`}`;
+
+const nullFor = (table: CatalogTable, name: string): string => {
+  const column = table.columns.get(name);
+  return column === undefined ? 'null' : `null::${typeSql(column.type, column.typeOid)}`;
+};
+
 const plain: Source = (relation) => relation;
-const relationOf = (table: CatalogTable): string => `${table.kind === 'r' ? 'only ' : ''}${table.ident} as r`;
+const relationOf = (table: CatalogTable): string => `${table.kind === 'r' ? 'only ' : ''}${table.ident}${alias}`;
 
 const nullOf = ({ target }: CompiledDerivation): string => `null::${typeSql(target.type, 0)}`;

@@ -8,6 +8,7 @@ import {
   readTableNames,
   storeCatalog,
   type Access,
+  type EntityTarget,
   type FillTarget,
 } from '@highwater/target-db';
 
@@ -22,6 +23,8 @@ export interface ResolvedPlan {
   readonly catalog: Catalog;
   readonly derivations: readonly CompiledDerivation[];
   readonly targets: readonly FillTarget[];
+  /** In the plan's order: an entity is made from tables of the application or from earlier ones. */
+  readonly entities: readonly EntityTarget[];
 }
 
 /** A plan that cannot be carried out, with the place of each finding; what the API and the CLI show. */
@@ -77,6 +80,12 @@ export async function resolvePlan(access: Access, source: string, given?: Catalo
       short,
       targetNo,
       derivation,
+    })),
+    entities: compiled.entities.map((entity, entityNo) => ({
+      migrationId: plan.migration as MigrationId,
+      short,
+      entityNo,
+      entity,
     })),
   };
 }

@@ -5,7 +5,7 @@ import { rowsEstimated } from './rows-estimated.js';
 import type { Access, Database } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
 import { isSqlstate, sqlstate, sqlstateOf } from '../session/sqlstate.js';
-import type { FillTarget } from '../target.js';
+import type { EntityTarget, FillTarget } from '../target.js';
 import { lookAtAll, lookAtSample, mayRun, NotForeseeable, type Look, type LookLimits } from './look.js';
 import type { Foreseen } from './statements.js';
 import { tableForecast, unknownForecast, type PlanForecast, type TableForecast } from './table-forecast.js';
@@ -16,6 +16,7 @@ export interface ForecastRequest {
   readonly plan: Plan;
   readonly catalog: Catalog;
   readonly targets: readonly FillTarget[];
+  readonly entities: readonly EntityTarget[];
   /** Every row of every table, however long it takes. */
   readonly exact?: boolean;
   /** As the catalog names them, `public.Group`; left out: all. */
@@ -39,8 +40,9 @@ const sampleRows = 30_000;
 export async function forecastPlan(request: ForecastRequest): Promise<PlanForecast> {
   const { plan, catalog, targets, database } = request;
   const derivations = targets.map((target) => target.derivation);
+  const compiled = { derivations, entities: request.entities.map(({ entity }) => entity) };
   const uniqueKeys = await Promise.all(derivations.map((derivation) => uniqueKeysOver(database.fill, derivation)));
-  const bare = foreseePlan(plan, catalog, derivations);
+  const bare = foreseePlan(plan, catalog, compiled);
   const tables: TableForecast[] = [];
   for (const [i, target] of targets.entries()) {
     const { table } = target.derivation;
@@ -49,8 +51,11 @@ export async function forecastPlan(request: ForecastRequest): Promise<PlanForeca
     request.signal?.throwIfAborted();
     const keys = uniqueKeys[i] ?? [];
     // the columns of its own keys only: what rules read of it elsewhere needs no more privileges for that
-    const withKeys = keys.length === 0 ? [] : foreseePlan(plan, catalog, derivations, columnsOf(table.relid, keys));
-    tables.push(await forecastTable(request, [...way(target, withKeys[i], keys), ...way(target, bare[i], [])]));
+    const withKeys =
+      keys.length === 0 ? [] : foreseePlan(plan, catalog, compiled, columnsOf(table.relid, keys)).derivations;
+    tables.push(
+      await forecastTable(request, [...way(target, withKeys[i], keys), ...way(target, bare.derivations[i], [])]),
+    );
   }
   return { takenAt: new Date().toISOString(), tables };
 }
