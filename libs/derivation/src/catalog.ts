@@ -17,6 +17,8 @@ export interface CatalogColumn {
   readonly generated: boolean;
   /** A row made without it gets a value: default, identity, default of its domain. */
   readonly hasDefault?: boolean;
+  /** Oid of the sequence that the default takes its value from: who inserts needs USAGE on it. */
+  readonly sequence?: number;
   /** Schema-qualified collation of a collatable column; left out for other types. Two text columns may differ in it, and then `=` raises 42P22. */
   readonly collation?: Ident;
   /**

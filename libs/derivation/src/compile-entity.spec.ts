@@ -65,7 +65,7 @@ describe('an entity', () => {
 
   it('is expressions over its source row, the moment of creation without the session having a say', () => {
     const [first] = entities;
-    expect(first?.identity).toEqual([{ name: 'id', ident: 'id', type: 'text', expression: 'r.id' }]);
+    expect(first?.identity).toEqual([{ name: 'id', ident: 'id', type: 'text', expression: 'r.id', plain: 'id' }]);
     expect(first?.values.map(({ name, expression }) => [name, expression])).toEqual([
       ['name', 'r.name'],
       ['slug', `('org-'::pg_catalog.text OPERATOR(pg_catalog.||) pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(r.id::pg_catalog.text, 'UTF8')), 'hex'), 8))`],
@@ -129,6 +129,21 @@ describe('what leads to an entity', () => {
       '(select v.value from (select (select p1."orgId" from only public."Group" as p1 where p1.id OPERATOR(pg_catalog.=) r."groupId") as value offset 0) as v ' +
         'where exists (select from only public."Workspace" as f where f.id OPERATOR(pg_catalog.=) v.value))',
     );
+  });
+
+  it('says where the source of a missing one is found: the row itself, or the one that the value names', () => {
+    const fromGroup = `  - { table: Workspace, from: Group, key: { id: orgId }, values: { name: id, slug: id } }`;
+    const templated = workspace.replace('key: { id: id }', 'key: { id: { template: "w-{id}" } }');
+    const [derivation] = compiled(`${workspace}\n${fromGroup}\n${templated}`).derivations;
+    expect(derivation?.entities?.map(({ entityNo, source }) => [entityNo, source])).toEqual([
+      [0, 'r.id OPERATOR(pg_catalog.=) v.value'],
+      [1, 'row'],
+      [2, undefined],
+    ]);
+    expect(derivation?.unguarded).toBe('r."orgId"');
+    expect(derivation?.searches).toEqual([{ relid: 1, ident: 'public."Organization"', columns: ['id'] }]);
+    const waited = `${workspace.slice(0, -2)}, createdBy: application }`;
+    expect(compiled(waited).derivations[0]?.entities).toBeUndefined();
   });
 
   it('stays what it was in a plan without entities', () => {

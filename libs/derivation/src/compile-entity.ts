@@ -14,6 +14,7 @@ import { simplify } from './node.js';
 import { fromTable, printReason, printValue } from './print.js';
 import { momentTextLength, printNow } from './print-now.js';
 import { RuleResolver } from './resolve.js';
+import { sameType } from './types.js';
 
 /** Compiles one entity: what is written for a row of its source, and why it cannot be. Undefined when an issue was found. */
 export function compileEntity(entity: PlannedEntity, path: PlanPath, lookup: Lookup): CompiledEntity | undefined {
@@ -97,8 +98,12 @@ function compileColumn(entity: PlannedEntity, planned: PlannedColumn, place: Pla
   const node = simplify(resolved);
   inputs.addNode(source, node);
   const needed = column.notNull || entity.key.some((each) => each.column === column.name);
+  const plain = node.kind === 'column' && sameType(node.column.type, column.type) ? node.column.name : undefined;
   return {
-    column: written(column, printValue(node, 'r', 0, column)),
+    column: {
+      ...written(column, printValue(node, 'r', 0, column)),
+      ...(plain === undefined ? {} : { plain }),
+    },
     ...(needed ? { refused: printReason(node, 'r', column) } : {}),
   };
 }

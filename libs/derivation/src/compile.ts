@@ -12,6 +12,8 @@ import { compileKey } from './key.js';
 import { Lookup } from './lookup.js';
 import { simplify } from './node.js';
 import { printBranches } from './print-branch.js';
+import { printValue } from './print.js';
+import { referredEntities } from './referred-entities.js';
 import { RuleResolver } from './resolve.js';
 import { comparable, isBuiltin, sameType } from './types.js';
 
@@ -28,7 +30,7 @@ export function compilePlan(
   const issues = new Issues();
   const lookup = new Lookup(plan, catalog, issues, known.tableNames);
   const entities = plan.entities.map((entity, i) => compileEntity(entity, ['entities', i], lookup));
-  const derivations = plan.tables.map((entry, i) => compileEntry(entry, ['tables', i], lookup, plan.journal));
+  const derivations = plan.tables.map((entry, i) => compileEntry(entry, ['tables', i], lookup, plan.journal, entities));
   if (issues.list.length > 0) return { issues: issues.list };
   return {
     derivations: derivations.filter((derivation) => derivation !== undefined),
@@ -41,6 +43,7 @@ function compileEntry(
   path: PlanPath,
   lookup: Lookup,
   journal: boolean,
+  compiledEntities: readonly (CompiledEntity | undefined)[],
 ): CompiledDerivation | undefined {
   const table = lookup.table(entry.table, [...path, 'table']);
   if (table === undefined) return undefined;
@@ -66,6 +69,8 @@ function compileEntry(
   inputs.addNode(table, node);
   const [entities, others] = parted(referents, ({ parent }) => lookup.isEntity(parent));
   const { expression, reason, join } = printGuarded(node, target, entities);
+  const referred = referredEntities(table, target, entities, compiledEntities);
+  for (const { entity, source } of referred) inputs.addReferred(entity, source);
   const tests = new Set(others.map((each) => printReferent(each, target)));
   return {
     table,
@@ -79,6 +84,9 @@ function compileEntry(
     ...(inputs.functions.length === 0 ? {} : { functions: inputs.functions }),
     ...(join === undefined ? {} : { join }),
     ...(tests.size === 0 ? {} : { referentExists: [...tests].join(' and ') as SqlExpression }),
+    ...(referred.length === 0
+      ? {}
+      : { unguarded: printValue(node, 'r', 0, target) as SqlExpression, entities: referred }),
     ...(journal ? { journal } : {}),
   };
 }

@@ -66,6 +66,10 @@ export interface CompiledDerivation {
    * when its parent is an entity: then `expression` is NULL without it, and the reason `EntityMissing`.
    */
   readonly referentExists?: SqlExpression;
+  /** The value whether or not its entity is there; given together with `entities`. */
+  readonly unguarded?: SqlExpression;
+  /** Entities that the value leads to and that we make, in the plan's order. */
+  readonly entities?: readonly ReferredEntity[];
   /** The plan has a journal: whoever writes the value enters it there in the same transaction. */
   readonly journal?: true;
 }
@@ -74,6 +78,20 @@ export interface CompiledDerivation {
 export interface EntityColumn extends KeyColumn {
   /** Scalar SQL over the source row alias `r`, of the column's type; NULL when there is none. */
   readonly expression: SqlExpression;
+  /** The source's own column that the value is, as it is stored there. */
+  readonly plain?: string;
+}
+
+/** An entity that a row's value may lead to, and where a trigger on the row finds the source it is made from. */
+export interface ReferredEntity {
+  /** Index in `plan.entities`. */
+  readonly entityNo: number;
+  readonly entity: CompiledEntity;
+  /**
+   * `row`: the row itself is the source. Else boolean SQL over the source alias `r` and the value alias `v.value`, true for the sources of the entity that the
+   * value means. Undefined: neither, so that only we make it, in a transaction of our own.
+   */
+  readonly source?: 'row' | SqlExpression;
 }
 
 /** Rows that a migration makes if absent: one for each row of the source whose identity has a value. */

@@ -1,5 +1,5 @@
 import type { CatalogColumn, CatalogFunction, CatalogTable } from './catalog.js';
-import type { DerivationInput, TableSearch } from './derivation.js';
+import type { CompiledEntity, DerivationInput, ReferredEntity, TableSearch } from './derivation.js';
 import type { KeyPair, LookupNode, Node } from './node.js';
 
 /** Gathers the tables and columns that compiled SQL reads: what to grant, fingerprint and watch. */
@@ -57,6 +57,17 @@ export class Inputs {
   #addSearch({ table, pairs, constants }: LookupNode): void {
     const columns = [...pairs, ...constants].map(({ key }) => key.name);
     this.#searches.set(JSON.stringify([table.relid, columns]), { relid: table.relid, ident: table.ident, columns });
+  }
+
+  /** The bridge looks the source up by the column that is the identity. */
+  addReferred({ source, identity }: CompiledEntity, found: ReferredEntity['source']): void {
+    const by = identity[0]?.plain;
+    if (found === undefined || found === 'row' || by === undefined) return;
+    this.#searches.set(JSON.stringify([source.relid, [by]]), {
+      relid: source.relid,
+      ident: source.ident,
+      columns: [by],
+    });
   }
 
   get searches(): TableSearch[] {

@@ -1,5 +1,6 @@
 import type { FillTarget } from '../target.js';
 import { journalKey } from '../fill/journal.js';
+import { entityStatements } from './make-entities.js';
 import { bridgeFunctionName, bridgeName, literal, ownershipComment } from '../ddl/names.js';
 
 /** `assign` fills the value in; `observe` only reports who still inserts NULL (mode strict). */
@@ -25,6 +26,8 @@ export interface BridgeOptions {
  * The trigger that keeps legacy writers alive (DESIGN section 9.1). It never raises before enforcement: any error of the rule
  * leaves NULL and is reported as `failed`; only operator interventions and retryable classes pass, since the application retries
  * those anyway. The names `transaction_rollback` and `operator_intervention` match their whole SQLSTATE class.
+ * An entity that the value leads to and that is not there yet is made first, as part of the application's own statement: two transactions that
+ * make the same two new ones in opposite order can deadlock, which is the price of a row that has its value at once.
  * The value is held in a record, not in a variable of the target's type: a domain that refuses NULL would raise on declaration.
  */
 export function bridgeDefinition(target: FillTarget, options: BridgeOptions): BridgeDefinition {
@@ -35,15 +38,26 @@ export function bridgeDefinition(target: FillTarget, options: BridgeOptions): Br
     options.reports
       ? `perform pg_catalog.pg_logical_emit_message(false, 'highwater.bridge', pg_catalog.json_build_object('m', ${literal(target.migrationId)}, 't', ${target.targetNo}, 'a', pg_catalog.current_setting('application_name'), 'u', session_user, 'o', ${outcome})::text);`
       : 'null;';
+  const evaluate = `select v.value into hw_found
+      from (select new.*) as r
+     cross join lateral (select (${d.expression}) as value) as v${d.referentExists === undefined ? '' : `\n     where v.value is null or (${d.referentExists})`};`;
+  const makes = options.mode === 'assign' ? entityStatements(d, target.migrationId, 'select new.*') : [];
+  // a statement of its own sees what the one before it made
+  const makeMissing =
+    makes.length === 0
+      ? ''
+      : `
+    if hw_found.value is null then
+      ${makes.map((statement) => `${statement};`).join('\n      ')}
+      ${evaluate}
+    end if;`;
   const body = `
 #variable_conflict use_column
 declare
   hw_found record;
 begin
   begin
-    select v.value into hw_found
-      from (select new.*) as r
-     cross join lateral (select (${d.expression}) as value) as v${d.referentExists === undefined ? '' : `\n     where v.value is null or (${d.referentExists})`};
+    ${evaluate}${makeMissing}
     if hw_found.value is null then
       ${report(`'left_null'`)}
     else

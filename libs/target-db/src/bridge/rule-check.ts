@@ -1,6 +1,7 @@
 import { HighwaterError, messageOf } from '@highwater/kernel';
 import type { Database } from '../session/database.js';
 import { sqlstateOf } from '../session/sqlstate.js';
+import { entityStatements } from './make-entities.js';
 import { ddlCodes } from '../ddl/codes.js';
 import type { FillTarget } from '../target.js';
 
@@ -19,6 +20,10 @@ export async function checkRuleAsOwner(database: Database, target: FillTarget, o
         `select v.value is null as empty, ${d.referentExists === undefined ? 'true' : `(${d.referentExists})`} as referent
            from (select (null::${d.table.ident}).*) as r cross join lateral (select (${d.expression}) as value) as v`,
       );
+      // whoever may not insert is told so, also of a row of NULLs, of which as a rule nothing is made; rolled back in any case
+      for (const statement of entityStatements(d, target.migrationId, `select (null::${d.table.ident}).*`))
+        await client.query(statement);
+      await client.query('rollback; begin');
     });
   } catch (error) {
     throw new HighwaterError(

@@ -55,6 +55,9 @@ select c.oid::int8::float8 as relid, n.nspname as schema, c.relname as name, for
                  'type', format_type(a.atttypid, a.atttypmod), 'typeOid', a.atttypid::int8, 'notNull', a.attnotnull,
                  'generated', a.attgenerated <> '' or a.attidentity = 'a',
                  'hasDefault', case when a.atthasdef or a.attidentity <> '' or y.typdefault is not null then true end,
+                 'sequence', (select d.refobjid::int8 from pg_attrdef f join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid
+                                 and d.refclassid = 'pg_class'::regclass join pg_class q on q.oid = d.refobjid and q.relkind = 'S'
+                                where f.adrelid = c.oid and f.adnum = a.attnum limit 1),
                  'collation', (select format('%I.%I', cn.nspname, co.collname) from pg_collation co
                                  join pg_namespace cn on cn.oid = co.collnamespace where co.oid = a.attcollation),
                  'equality', (select e.operator from equality e where e.type = a.atttypid),

@@ -1,4 +1,5 @@
 import type { CompiledEntity } from '@highwater/derivation';
+import { literal } from '../ddl/names.js';
 import { keyTexts, keyTuple, orderBy, parameterTuple, type Keyed } from '../fill/statements.js';
 
 /*
@@ -73,6 +74,34 @@ export function makeEntities(entity: CompiledEntity): string {
     `, recorded as (insert into highwater.created_entity (migration_id, entity_no, key)` +
     ` select $${n + 1}::pg_catalog.text, $${n + 2}::pg_catalog.int4, array[${identity.map((_, i) => `m.k${i}`).join(', ')}]::pg_catalog.text[] from made as m on conflict do nothing)` +
     ` select pg_catalog.count(*)::pg_catalog.int4 as made from made`
+  );
+}
+
+/**
+ * The same for one source, as a statement without parameters: what a trigger runs.
+ * @param where what stands behind `from`, the source's alias being `r`; with a condition that several sources may meet: the first by its key
+ */
+export function makeEntity(
+  entity: CompiledEntity,
+  entityNo: number,
+  migrationId: string,
+  { from, condition }: { readonly from: string; readonly condition?: string },
+): string {
+  const { sourceKey, identity, values, table } = entity;
+  const columns = [...identity, ...values];
+  const conditions = [
+    ...(condition === undefined ? [] : [condition]),
+    `(${entity.reason}) is null`,
+    `not (${entity.exists})`,
+  ];
+  const first =
+    condition === undefined ? '' : ` order by ${sourceKey.map(({ ident }) => `r.${ident}`).join(', ')} limit 1`;
+  return (
+    `with source as (select ${columns.map(({ expression }, i) => `(${expression}) as c${i}`).join(', ')} from ${from} where ${conditions.join(' and ')}${first})` +
+    `, made as (insert into ${table.ident} (${columns.map(({ ident }) => ident).join(', ')}) select ${columns.map((_, i) => `s.c${i}`).join(', ')} from source as s` +
+    ` on conflict (${identity.map(({ ident }) => ident).join(', ')}) do nothing returning ${identity.map(({ ident }, i) => `${ident}::pg_catalog.text as k${i}`).join(', ')})` +
+    ` insert into highwater.created_entity (migration_id, entity_no, key)` +
+    ` select ${literal(migrationId)}, ${Number(entityNo)}, array[${identity.map((_, i) => `m.k${i}`).join(', ')}]::pg_catalog.text[] from made as m on conflict do nothing`
   );
 }
 

@@ -6,10 +6,10 @@ export type Grantee = 'stream' | 'fill' | 'state' | 'ddl' | 'bridge';
 
 export interface RequiredPrivilege {
   readonly grantee: Grantee;
-  readonly kind: 'column' | 'function' | 'schema' | 'database' | 'member';
-  /** Table of a `column`, oid of a `function`; 0 otherwise. */
+  readonly kind: 'column' | 'function' | 'sequence' | 'schema' | 'database' | 'member';
+  /** Table of a `column`, oid of a `function` or `sequence`; 0 otherwise. */
   readonly relid: number;
-  /** Column, function, schema or role name; the database is always the current one. */
+  /** Column (of a sequence: for which), function, schema or role name; the database is always the current one. */
   readonly name: string;
   readonly privilege: 'SELECT' | 'INSERT' | 'UPDATE' | 'REFERENCES' | 'EXECUTE' | 'USAGE' | 'CREATE' | 'MEMBER';
 }
@@ -36,17 +36,27 @@ export function requiredPrivileges(
     for (const grantee of ['fill', 'ddl', 'bridge'] as const)
       need({ grantee, kind: 'schema', relid: 0, name, privilege: 'USAGE' });
   };
-  const readBy = (inputs: readonly DerivationInput[], functions: readonly CatalogFunction[] = []): void => {
+  const readBy = (
+    grantees: readonly Grantee[],
+    inputs: readonly DerivationInput[],
+    functions: readonly CatalogFunction[] = [],
+  ): void => {
     for (const { oid, schema: home, name } of functions) {
       schema(home);
-      for (const grantee of ['fill', 'ddl', 'bridge'] as const)
+      for (const grantee of [...grantees, 'ddl'] as const)
         need({ grantee, kind: 'function', relid: oid, name: `${home}.${name}`, privilege: 'EXECUTE' });
     }
     for (const input of inputs)
-      for (const name of input.columns) {
-        column('fill', input.relid, 'SELECT', name);
-        column('bridge', input.relid, 'SELECT', name);
-      }
+      for (const name of input.columns) for (const grantee of grantees) column(grantee, input.relid, 'SELECT', name);
+  };
+  /** The conflict target is read as well as written; a default may take its value from a sequence. */
+  const insert = (grantee: Grantee, { table, identity, values }: CompiledEntity): void => {
+    const given = [...identity, ...values].map(({ name }) => name);
+    for (const { name } of identity) column(grantee, table.relid, 'SELECT', name);
+    for (const name of given) column(grantee, table.relid, 'INSERT', name);
+    for (const { name, sequence } of table.columns.values())
+      if (sequence !== undefined && !given.includes(name))
+        need({ grantee, kind: 'sequence', relid: sequence, name, privilege: 'USAGE' });
   };
   need({ grantee: 'ddl', kind: 'database', relid: 0, name: '', privilege: 'CREATE' });
   need({ grantee: 'ddl', kind: 'member', relid: 0, name: 'bridge', privilege: 'MEMBER' });
@@ -62,22 +72,25 @@ export function requiredPrivileges(
       column('fill', relid, 'SELECT', d.target.name);
       column('fill', relid, 'UPDATE', d.target.name);
     }
-    readBy(d.inputs, d.functions);
+    readBy(['fill', 'bridge'], d.inputs, d.functions);
   }
-  for (const { table, source, identity, values, createdBy, inputs, functions } of entities) {
+  for (const entity of entities) {
+    const { table, source, identity, createdBy, inputs, functions } = entity;
     // of the table for its indexes and the rows that a rollback takes back, of the source to publish it
     for (const { schema: home, relid } of [table, source]) {
       schema(home);
       const owner = owners.get(relid);
       if (owner !== undefined) need({ grantee: 'ddl', kind: 'member', relid: 0, name: owner, privilege: 'MEMBER' });
     }
-    readBy(inputs, functions);
-    for (const grantee of ['fill', 'bridge'] as const) {
-      // the conflict target is read as well as written
-      for (const { name } of identity) column(grantee, table.relid, 'SELECT', name);
-      if (createdBy === 'application') continue;
-      for (const { name } of [...identity, ...values]) column(grantee, table.relid, 'INSERT', name);
-    }
+    readBy(['fill'], inputs, functions);
+    if (createdBy === 'highwater') insert('fill', entity);
+    for (const { name } of identity) column('fill', table.relid, 'SELECT', name);
+  }
+  // the bridge makes those whose source its row can find
+  for (const { entity, source } of derivations.flatMap((d) => d.entities ?? [])) {
+    if (source === undefined) continue;
+    readBy(['bridge'], entity.inputs, entity.functions);
+    insert('bridge', entity);
   }
   return [...needed.values()];
 }
@@ -100,6 +113,7 @@ export function checkPrivileges(
             case when r.oid is null then false
                  when w.kind = 'column' then has_column_privilege(r.oid, w.relid, w.name, w.privilege)
                  when w.kind = 'function' then has_function_privilege(r.oid, w.relid, w.privilege)
+                 when w.kind = 'sequence' then has_sequence_privilege(r.oid, w.relid, w.privilege)
                  when w.kind = 'schema' then has_schema_privilege(r.oid, w.name, w.privilege)
                  when w.kind = 'database' then has_database_privilege(r.oid, current_database(), w.privilege)
                  else coalesce(pg_has_role(r.oid, to_regrole(format('%I', w.name))::oid, 'USAGE'), false) end as held,
@@ -107,6 +121,7 @@ export function checkPrivileges(
                  when 'column' then format('grant %s (%I) on table %s to %I', lower(w.privilege), w.name,
                         (select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = w.relid), w.role)
                  when 'function' then format('grant %s on function %s to %I', lower(w.privilege), w.relid::regprocedure, w.role)
+                 when 'sequence' then format('grant %s on sequence %s to %I', lower(w.privilege), w.relid::regclass, w.role)
                  when 'schema' then format('grant %s on schema %I to %I', lower(w.privilege), w.name, w.role)
                  when 'database' then format('grant %s on database %I to %I', lower(w.privilege), current_database(), w.role)
                  else format('grant %I to %I', w.name, w.role)
