@@ -5,6 +5,7 @@ import { parsePlan, type Plan } from '@highwater/plan';
 import {
   installSchema,
   openDatabase,
+  plannedRowSecurity,
   printGrants,
   readCatalogForPlan,
   rolesWithPrefix,
@@ -69,7 +70,11 @@ export async function prepare(
   const catalog = await readCatalogForPlan(superuser.state, plan);
   const compiled = compilePlan(plan, catalog);
   if ('issues' in compiled) throw new Error(compiled.issues.map((i) => i.message).join('; '));
-  const grants = await printGrants(superuser.ddl, { ...compiled, rolePrefix: prefix });
+  const grants = await printGrants(superuser.ddl, {
+    ...compiled,
+    rolePrefix: prefix,
+    rowSecurity: plannedRowSecurity(plan, compiled.derivations),
+  });
   await superuser.close();
   if (options.grants !== false) await admin.query(options.edit ? options.edit(grants) : grants);
   for (const role of [roles.stream, roles.fill, roles.state, roles.ddl])

@@ -129,6 +129,8 @@ function overTheService(session: Session, remote: Verb): void {
       act(session, name as ActVerb, id, options),
     ).addOption(dryRun());
     made.addOption(new Option('--reason <text>', 'recorded with the event').makeOptionMandatory(reasonNeeded));
+    if (name === 'approve')
+      made.option('--row-security', 'of row level security, with the report of what each tenant would see');
   }
   remote(
     'set',
@@ -194,6 +196,7 @@ function ofTheCutover(session: Session, remote: Verb): void {
   )
     .option('--after <duration>', 'time without use of the bridge (default: the window of the plan)')
     .option('--bridge-unused', 'nobody needs the bridge; needed with stream: none')
+    .option('--without-row-security', 'leave out the row level security of the plan')
     .option('--purge', 'remove schema highwater with its history too')
     .option('--reason <text>', 'recorded with the event')
     .addOption(dryRun())

@@ -4,6 +4,7 @@ import type {
   MigrationSummary,
   Operation,
   PlannedStep,
+  RowSecurityReport,
   ReadinessView,
   StoredEventView,
   UnfillableFilter,
@@ -64,6 +65,13 @@ export class ServiceClient {
     ).rows;
   verification = (id: string, limit: number, offset: number): Promise<VerificationView> =>
     this.ask('GET', `/migrations/${encodeURIComponent(id)}/verification${parameters({ limit, offset })}`);
+  rowSecurity = async (id: string): Promise<readonly RowSecurityReport[]> =>
+    (
+      await this.ask<{ tables: readonly RowSecurityReport[] }>(
+        'GET',
+        `/migrations/${encodeURIComponent(id)}/row-security`,
+      )
+    ).tables;
   steps = async (id: string): Promise<readonly PlannedStep[]> =>
     (await this.ask<{ steps: readonly PlannedStep[] }>('GET', `/migrations/${encodeURIComponent(id)}/steps`)).steps;
   operation = (id: string): Promise<Operation> => this.ask('GET', `/operations/${encodeURIComponent(id)}`);

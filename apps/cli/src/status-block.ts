@@ -90,6 +90,7 @@ function endOf(status: MigrationStatusView): readonly Fact[] {
       `${use.applicationName}: ${use.statements} statements ${use.outcome}, last ${use.lastAt}`,
     ]),
     ['cutover', parts.join('; ')],
+    ...rowSecurityOf(status),
     ['ready', status.readyGeneration === null ? 'no' : `yes, generation ${status.readyGeneration}`],
     [
       'limits',
@@ -99,6 +100,15 @@ function endOf(status: MigrationStatusView): readonly Fact[] {
     ],
     ['measured', status.evaluatedAt],
   ];
+}
+
+function rowSecurityOf({ rowSecurity }: MigrationStatusView): readonly Fact[] {
+  if (rowSecurity === null) return [];
+  const { approvals, tables, trouble } = rowSecurity;
+  const off = tables.filter((one) => !one.on).map((one) => one.table);
+  const state = off.length === 0 ? 'on' : `off on ${off.join(', ')}`;
+  const failed = trouble === null ? '' : `; tried again, the last time: ${trouble}`;
+  return [['row security', `${state}; ${approvals.given.length} of ${approvals.required} approvals${failed}`]];
 }
 
 const bytes = (count: number): string => formatBytes(BigInt(Math.round(count)));

@@ -26,6 +26,7 @@ import { StartMigrationHandler } from './migrations/start-migration.js';
 import { ApproveMigrationHandler } from './migrations/approve-migration.js';
 import { CutoverConsentController } from './migrations/cutover-consent.controller.js';
 import { HoldMigrationHandler } from './migrations/hold-migration.js';
+import { ReadRowSecurityHandler } from './migrations/read-row-security.js';
 import { ReadStepsHandler } from './migrations/read-steps.js';
 import { ReleaseMigrationHandler } from './migrations/release-migration.js';
 import { UnenforceMigrationHandler } from './migrations/unenforce-migration.js';
@@ -60,6 +61,7 @@ const handlers = [
   ShowMigrationHandler,
   ListUnfillableHandler,
   ReadVerificationHandler,
+  ReadRowSecurityHandler,
   ReadStepsHandler,
   ReadReadinessHandler,
   ReadOperationHandler,

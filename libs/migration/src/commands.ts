@@ -34,7 +34,8 @@ export interface CommandData {
   };
   readonly Hold: { readonly reason: string };
   readonly Release: { readonly reason: string };
-  readonly Approve: { readonly reason: string };
+  /** `of` left out: the cutover. */
+  readonly Approve: { readonly reason: string; readonly of?: 'rowSecurity' | undefined };
   readonly RecordFence: EventData<'FenceReached'>;
   readonly CutOver: {
     readonly operationId: string;

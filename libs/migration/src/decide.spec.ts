@@ -163,6 +163,14 @@ describe('pause, readiness, approvals, verification', () => {
     expect(migrationView('m', state, 9)?.approvals).toEqual(['ada', 'bob']);
   });
 
+  it('takes an approval of row level security apart from one of the cutover, also once enforced', () => {
+    const approve = command('Approve', { reason: 'x', of: 'rowSecurity' }, issued);
+    const enforced = after(stateIn('enforced'), approve, approve);
+    expect(enforced).toMatchObject({ approvals: [], rowSecurityApprovals: [{ actor: 'ada' }] });
+    expect(decide(sample('Approve', enforced), enforced)).toMatchObject({ refused: 'WrongPhase' });
+    expect(decide(approve, stateIn('finished'))).toMatchObject({ refused: 'WrongPhase' });
+  });
+
   it('stores a verification when its result is news or somebody asked', () => {
     const verified = after(stateIn('swept'), 'RecordVerification');
     expect(decide(but('RecordVerification', verified, { checked: 2_000 }), verified)).toEqual([]);

@@ -141,7 +141,9 @@ function postpone(
   command: CommandOf<'Hold'> | CommandOf<'Release'> | CommandOf<'Approve'>,
   state: LiveMigration,
 ): Decision {
-  if (isIn(state, 'enforced', 'finished')) return wrongPhase(state);
+  // row level security follows enforcement, and so may its approval
+  const after = command.type === 'Approve' && command.data.of === 'rowSecurity';
+  if (isIn(state, ...(after ? (['finished'] as const) : (['enforced', 'finished'] as const)))) return wrongPhase(state);
   switch (command.type) {
     case 'Hold':
       return state.held ? already : yields('Held', command.data, command);
@@ -149,7 +151,8 @@ function postpone(
       return state.held ? yields('Released', command.data, command) : already;
     case 'Approve': {
       // One voice each: two approvals of one actor are one approval.
-      const given = state.approvals.some((approval) => approval.actor === command.metadata.actor);
+      const approvals = after ? state.rowSecurityApprovals : state.approvals;
+      const given = approvals.some((approval) => approval.actor === command.metadata.actor);
       return given ? already : yields('Approved', command.data, command);
     }
     default:

@@ -86,7 +86,8 @@ export const eventData = {
   CeasedReady: z.object({ generation: text, conditions: z.array(condition) }),
   Held: reasoned,
   Released: reasoned,
-  Approved: reasoned,
+  /** `of` left out: of the cutover. */
+  Approved: reasoned.extend({ of: z.enum(['rowSecurity']).optional() }),
   FenceReached: z.object({ token: text, epoch: count, partitions: count, roundTripMs: ms }),
   CutoverBegan: z.object({ attempt: count, operationId: text, generation: text, reason: text }),
   Guarded: target.extend({ attempt: count, heldMs: ms, lockWaitMs: ms }),

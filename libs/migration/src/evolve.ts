@@ -73,6 +73,7 @@ function planned({ at, data }: EventOf<'Planned'>): Migration {
     readyGeneration: null,
     held: null,
     approvals: [],
+    rowSecurityApprovals: [],
     cutoverAttempts: 0,
     cutoverFailure: null,
   };
@@ -152,7 +153,7 @@ export function evolve(state: Migration, event: MigrationEvent): Migration {
     case 'Released':
       return { ...state, held: null };
     case 'Approved':
-      return { ...state, approvals: [...state.approvals, { at, actor, reason: event.data.reason }] };
+      return approved(state, event, { at, actor, reason: event.data.reason });
     case 'FenceReached':
       return { ...state, fence: event.data };
     case 'CutoverBegan': {
@@ -189,6 +190,15 @@ export function evolve(state: Migration, event: MigrationEvent): Migration {
       return assertNever(event);
   }
 }
+
+const approved = (
+  state: LiveMigration,
+  { data }: EventOf<'Approved'>,
+  approval: MigrationBase['approvals'][number],
+): Migration =>
+  data.of === 'rowSecurity'
+    ? { ...state, rowSecurityApprovals: [...state.rowSecurityApprovals, approval] }
+    : { ...state, approvals: [...state.approvals, approval] };
 
 const end = (
   state: LiveMigration,

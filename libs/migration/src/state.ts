@@ -85,6 +85,8 @@ export interface MigrationBase {
   readonly readyGeneration: string | null;
   readonly held: { readonly at: string; readonly actor: string; readonly reason: string } | null;
   readonly approvals: readonly { readonly at: string; readonly actor: string; readonly reason: string }[];
+  /** Of row level security, which is switched on after enforcement by an approval of its own. */
+  readonly rowSecurityApprovals: MigrationBase['approvals'];
   readonly cutoverAttempts: number;
   readonly cutoverFailure: CutoverFailure | null;
 }

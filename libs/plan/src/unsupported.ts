@@ -7,7 +7,7 @@ import { knownKeys } from './schema.js';
 import { suggest } from './suggest.js';
 
 const laterKeys = new Set(['assertions']);
-const laterTableKeys = new Set(['leaveNull', 'rowLevelSecurity']);
+const laterTableKeys = new Set(['leaveNull']);
 const rules: readonly string[] = ruleKinds;
 
 type Data = Record<string, unknown>;

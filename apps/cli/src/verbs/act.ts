@@ -1,5 +1,6 @@
 import { json } from '../output.js';
 import { dryRun, type DryRunOptions } from '../dry-run.js';
+import { rowSecurityText } from '../row-security-text.js';
 import { whichMigration, type CommonOptions, type Session } from '../session.js';
 
 /** Verbs that ask for one thing and answer when it is true. */
@@ -17,12 +18,18 @@ export const acts = {
     reasonNeeded: true,
   },
   release: { about: 'end a hold', done: 'is released', reasonNeeded: true },
-  approve: { about: 'give one approval of the cutover', done: 'is approved by you', reasonNeeded: true },
+  approve: {
+    about: 'give one approval, of the cutover or of row level security',
+    done: 'is approved by you',
+    reasonNeeded: true,
+  },
 } as const;
 export type ActVerb = keyof typeof acts;
 
 export interface ActOptions extends CommonOptions, DryRunOptions {
   readonly reason?: string;
+  /** Of `approve`. */
+  readonly rowSecurity?: boolean;
 }
 
 /** Answers when it is true: after `pause` no sweep write commits any more, after `halt` no fill at all. */
@@ -34,9 +41,21 @@ export async function act(
 ): Promise<void> {
   const client = session.client(options);
   const migration = await whichMigration(client, named);
-  const body = options.reason === undefined ? {} : { reason: options.reason };
+  const body = {
+    ...(options.reason === undefined ? {} : { reason: options.reason }),
+    ...(options.rowSecurity === true ? { rowSecurity: true } : {}),
+  };
+  if (options.rowSecurity === true) {
+    const report = await client.rowSecurity(migration);
+    if (session.format === 'json' && options.dryRun === true) return session.terminal.out(json({ tables: report }));
+    session.terminal.err(rowSecurityText(report));
+  }
   if (options.dryRun === true)
     return dryRun(session, client, migration, { method: 'POST', path: `/migrations/${migration}/${verb}`, body });
   const operation = await session.follow(await client.act(migration, verb, body), client.operation);
-  session.terminal.out(session.format === 'json' ? json(operation) : `migration "${migration}" ${acts[verb].done}\n`);
+  const done =
+    options.rowSecurity === true
+      ? 'has your approval of row level security, which follows enforcement'
+      : acts[verb].done;
+  session.terminal.out(session.format === 'json' ? json(operation) : `migration "${migration}" ${done}\n`);
 }

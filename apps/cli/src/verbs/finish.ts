@@ -7,6 +7,7 @@ export interface FinishOptions extends CommonOptions, DryRunOptions {
   readonly after?: string;
   readonly purge?: boolean;
   readonly bridgeUnused?: boolean;
+  readonly withoutRowSecurity?: boolean;
   readonly reason?: string;
   readonly yes?: boolean;
 }
@@ -15,9 +16,11 @@ export interface FinishOptions extends CommonOptions, DryRunOptions {
 export async function finish(session: Session, named: string | undefined, options: FinishOptions): Promise<void> {
   const client = session.client(options);
   const migration = await whichMigration(client, named);
-  const { after, purge, bridgeUnused, reason } = options;
+  const { after, purge, bridgeUnused, withoutRowSecurity, reason } = options;
   const body = Object.fromEntries(
-    Object.entries({ after, purge, bridgeUnused, reason }).filter(([, value]) => value !== undefined),
+    Object.entries({ after, purge, bridgeUnused, withoutRowSecurity, reason }).filter(
+      ([, value]) => value !== undefined,
+    ),
   );
   if (options.dryRun === true) {
     const request = { method: 'POST', path: `/migrations/${migration}/finish`, body } as const;

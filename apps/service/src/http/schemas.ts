@@ -26,6 +26,14 @@ export const optionalReasonBody = z
   .transform((body) => body ?? {});
 export const reasonBody = z.strictObject({ reason });
 
+export const approveBody = z.strictObject({
+  reason,
+  rowSecurity: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Of row level security, which follows enforcement; left out: of the cutover.' }),
+});
+
 export const planBody = z.union([
   z.string().min(1).meta({ description: 'The plan as YAML.' }),
   z.strictObject({ plan: z.string().min(1) }).transform(({ plan }) => plan),
@@ -36,6 +44,7 @@ export const finishBody = z
     after: duration(7 * 86_400_000).optional(),
     purge: z.boolean().optional(),
     bridgeUnused: z.boolean().optional(),
+    withoutRowSecurity: z.boolean().optional(),
     reason: reason.optional(),
   })
   .optional()

@@ -83,6 +83,13 @@ export const statusView = z.looseObject({
       .object({ at: instant, attempt: count, table: text.nullable(), code: text, message: text })
       .nullable(),
   }),
+  rowSecurity: z
+    .object({
+      approvals: z.object({ given: z.array(text), required: count }),
+      tables: z.array(z.object({ table: text, policy: text, on: z.boolean() })),
+      trouble: text.nullable(),
+    })
+    .nullable(),
   limits: z.record(text, count),
   resumedFrom: z.object({ position: text, at: instant }).nullable(),
   statusLine: text,
@@ -168,6 +175,28 @@ export const verificationView = z.object({
 
 export const stepsView = z.object({
   steps: z.array(z.object({ step: text, table: text.nullable(), lock: text, effect: text, sql: z.array(text) })),
+});
+
+export const rowSecurityView = z.object({
+  tables: z.array(
+    z.object({
+      table: text,
+      policy: text,
+      setting: text,
+      rows: z
+        .object({
+          total: count,
+          tenants: count,
+          seenByNobody: count,
+          largest: z.array(z.object({ tenant: text, rows: count })),
+        })
+        .nullable(),
+      sql: text,
+      roles: z.array(z.object({ role: text, restricted: z.boolean(), why: text })),
+      otherPolicies: z.array(text),
+      partitions: count,
+    }),
+  ),
 });
 
 export const problemView = z.looseObject({

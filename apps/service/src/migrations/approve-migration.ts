@@ -3,11 +3,12 @@ import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import type { CommandContext, MigrationControl, Operation } from '@highwater/roles';
 import { CONTROL } from '../tokens.js';
 
-/** Give one approval of the cutover. */
+/** Give one approval, of the cutover or of row level security. */
 export class ApproveMigration extends Command<Operation> {
   constructor(
     readonly id: string,
     readonly context: CommandContext,
+    readonly input: { readonly rowSecurity?: boolean } = {},
   ) {
     super();
   }
@@ -17,7 +18,7 @@ export class ApproveMigration extends Command<Operation> {
 export class ApproveMigrationHandler implements ICommandHandler<ApproveMigration> {
   constructor(@Inject(CONTROL) private readonly control: MigrationControl) {}
 
-  execute({ id, context }: ApproveMigration): Promise<Operation> {
-    return this.control.approve(id, context);
+  execute({ id, context, input }: ApproveMigration): Promise<Operation> {
+    return this.control.approve(id, context, input);
   }
 }

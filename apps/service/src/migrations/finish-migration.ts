@@ -7,7 +7,12 @@ import { CONTROL } from '../tokens.js';
 export class FinishMigration extends Command<Operation> {
   constructor(
     readonly id: string,
-    readonly input: { readonly afterMs?: number; readonly purge?: boolean; readonly bridgeUnused?: boolean },
+    readonly input: {
+      readonly afterMs?: number;
+      readonly purge?: boolean;
+      readonly bridgeUnused?: boolean;
+      readonly withoutRowSecurity?: boolean;
+    },
     readonly context: CommandContext,
   ) {
     super();

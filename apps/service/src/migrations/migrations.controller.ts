@@ -116,7 +116,8 @@ export class MigrationsController {
   @Mutation('Take down what is ours on tables, slots, publications and topics')
   async finish(
     @Param('id', id) migration: string,
-    @Body({ schema: finishBody }) { after, purge, bridgeUnused, reason }: z.output<typeof finishBody>,
+    @Body({ schema: finishBody })
+    { after, purge, bridgeUnused, withoutRowSecurity, reason }: z.output<typeof finishBody>,
     @Caller() caller: CallerContext,
     @Res({ passthrough: true }) response: Response,
   ): Promise<Operation> {
@@ -124,6 +125,7 @@ export class MigrationsController {
       ...(after === undefined ? {} : { afterMs: after }),
       ...(purge === undefined ? {} : { purge }),
       ...(bridgeUnused === undefined ? {} : { bridgeUnused }),
+      ...(withoutRowSecurity === undefined ? {} : { withoutRowSecurity }),
     };
     return accepted(
       response,

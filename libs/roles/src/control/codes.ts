@@ -34,3 +34,7 @@ export const cutoverStopped = 'HW5094';
 export const bridgeInUse = 'HW5093';
 /** HW9050: the plan has a stream and no Kafka was configured. Set HIGHWATER_KAFKA_BROKERS, or write `stream: none` into the plan. */
 export const kafkaNeeded = 'HW9050';
+/** HW5095: the plan has row level security that is not on yet, so a finished migration would lack it. Look at its report and approve it (`highwater approve --row-security`), or finish without it on purpose. */
+export const rowSecurityPending = 'HW5095';
+/** HW6021: row level security was to be approved or reported, and the plan has none. */
+export const noRowSecurity = 'HW6021';

@@ -2,6 +2,7 @@ import { isHighwaterError } from '@highwater/kernel';
 import type { LiveMigration } from '@highwater/migration';
 import { openOperations } from '@highwater/target-db';
 import { retryUnfillable } from './acts/retry-unfillable.js';
+import { rowSecurityRound } from './acts/row-security.js';
 import { verifyRound } from './acts/verify.js';
 import { uniqueIndexRound } from './acts/unique-indexes.js';
 import type { ControlContext } from './context.js';
@@ -19,6 +20,7 @@ export async function carryOutLong(
   signal: AbortSignal,
 ): Promise<void> {
   await uniqueIndexRound(context, process, state, signal);
+  await rowSecurityRound(context, process, state, signal);
   for (const [verb, round] of [
     ['retry', retryUnfillable],
     ['verify', verifyRound],

@@ -21,6 +21,7 @@ import {
 } from '@highwater/target-db';
 import { bridgeInUse } from './codes.js';
 import { budgetOf } from './acts/budget.js';
+import { rowSecurityStatus } from './acts/row-security.js';
 import { askForCutover, carryOutCutover } from './acts/asked-cutover.js';
 import { undoGuards } from './acts/cutover.js';
 import { expand } from './acts/expand.js';
@@ -46,6 +47,7 @@ import { resolveOrRemember, type PlanRejected } from './resolve.js';
 import { serverClock } from './server-clock.js';
 import { resumedAt, statusView } from './status.js';
 import { readStatusFacts } from './status-facts.js';
+import { waitMessage } from './wait-message.js';
 
 const evaluateEveryMs = 500;
 /** In phases in which only an operator moves anything. */
@@ -324,6 +326,7 @@ export class MigrationProcess {
       slot: slot && !('error' in slot) ? slot : null,
       fence: stream && !('error' in stream) ? (stream.fence ?? null) : null,
       resumedFrom: this.resumedFrom ?? null,
+      rowSecurity: await rowSecurityStatus(access, process, state),
       rate: this.rate,
       now: new Date(),
     });
@@ -372,28 +375,3 @@ async function issueReadiness(
 }
 
 const readinessView = (readiness: Readiness): ReadinessView & { planHash: string } => ({ ...readiness });
-
-function waitMessage(reason: string, process: ProcessState): string {
-  switch (reason) {
-    case 'NotStarted':
-      return `planned; POST /migrations/${process.id}/start begins`;
-    case 'Paused':
-    case 'Halted':
-      return `by the operator; POST /migrations/${process.id}/resume goes on`;
-    case 'StreamBroken':
-      return 'the plan says hold on a broken stream';
-    case 'SchemaChanged':
-      return 'a table or column the plan uses was changed; restore it, or plan again';
-    case 'Sweeping':
-      return 'filling history';
-    case 'TailPass':
-      return 'passing over what is still NULL';
-    case 'FenceUnderWay':
-    case 'AwaitingCutover':
-      return 'watching readiness; POST /cutover when ready';
-    case 'AwaitingFinish':
-      return `enforced; POST /migrations/${process.id}/finish takes our objects away`;
-    default:
-      return reason;
-  }
-}

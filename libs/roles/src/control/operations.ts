@@ -136,8 +136,11 @@ async function carryOutOne(
     case 'release':
     case 'approve': {
       const type = ({ hold: 'Hold', release: 'Release', approve: 'Approve' } as const)[operation.verb];
-      const state = await issue(context, process.id, type, { reason: reasonOf(operation) }, by);
-      return done({ held: state.held, approvals: state.approvals.length });
+      const of = operation.request['rowSecurity'] === true ? ('rowSecurity' as const) : undefined;
+      const data = { reason: reasonOf(operation), ...(of === undefined ? {} : { of }) };
+      const state = await issue(context, process.id, type, data, by);
+      const approvals = of === undefined ? state.approvals : state.rowSecurityApprovals;
+      return done({ held: state.held, approvals: approvals.length });
     }
     case 'verify':
     case 'retry':

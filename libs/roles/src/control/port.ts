@@ -1,4 +1,5 @@
 import type { Limits } from '@highwater/plan';
+import type { RowSecurityReport } from '@highwater/target-db';
 
 /** Who asked. Until accounts exist: the `Highwater-Actor` header, else the user of the operating system. */
 export interface Actor {
@@ -98,6 +99,15 @@ export interface CutoverStatus {
   } | null;
 }
 
+export type { RowSecurityReport } from '@highwater/target-db';
+
+export interface RowSecurityStatus {
+  readonly approvals: { readonly given: readonly string[]; readonly required: number };
+  readonly tables: readonly { readonly table: string; readonly policy: string; readonly on: boolean }[];
+  /** Why it could not be switched on; it is tried again. */
+  readonly trouble: string | null;
+}
+
 export interface MigrationStatusView {
   readonly id: string;
   readonly phase: string;
@@ -124,6 +134,8 @@ export interface MigrationStatusView {
   readonly chunkRows: number | null;
   readonly workers: readonly WorkerView[];
   readonly cutover: CutoverStatus;
+  /** Null: the plan has none. */
+  readonly rowSecurity: RowSecurityStatus | null;
   readonly limits: Readonly<Record<string, number>>;
   /** Where the process that controls it now found it: resumed, not restarted. Null: it was there from the beginning. */
   readonly resumedFrom: { readonly position: string; readonly at: string } | null;
@@ -284,7 +296,12 @@ export interface MigrationControl {
   finish(
     id: string,
     /** `bridgeUnused`: the operator's word that nobody needs the bridge; needed where no stream reports who does. */
-    input: { readonly afterMs?: number; readonly purge?: boolean; readonly bridgeUnused?: boolean },
+    input: {
+      readonly afterMs?: number;
+      readonly purge?: boolean;
+      readonly bridgeUnused?: boolean;
+      readonly withoutRowSecurity?: boolean;
+    },
     context: CommandContext,
   ): Promise<Operation>;
   /** Undefined id: the only live migration, else HW6015. */
@@ -300,7 +317,10 @@ export interface MigrationControl {
   verification(id: string, page: Page & TableFilter): Promise<VerificationView>;
   hold(id: string, context: CommandContext): Promise<Operation>;
   release(id: string, context: CommandContext): Promise<Operation>;
-  approve(id: string, context: CommandContext): Promise<Operation>;
+  /** `rowSecurity`: of row level security, which follows enforcement; without it of the cutover. */
+  approve(id: string, context: CommandContext, input?: { readonly rowSecurity?: boolean }): Promise<Operation>;
+  /** What each tenant would see under the plan's row level security, and whom it restricts. Reads only. */
+  rowSecurity(id: string): Promise<readonly RowSecurityReport[]>;
   /** Drops NOT NULL again and keeps the bridge. */
   unenforce(id: string, input: LockLimits, context: CommandContext): Promise<Operation>;
   /** Every step with its SQL and its lock, as the catalog is now. */

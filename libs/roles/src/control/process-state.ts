@@ -24,6 +24,9 @@ export interface ProcessState {
   uniqueLookedAtMs?: number;
   /** Why the last build of one did not succeed. */
   uniqueTrouble?: string | undefined;
+  /** The same of row level security. */
+  rowSecurityTriedAtMs?: number;
+  rowSecurityTrouble?: string | undefined;
 }
 
 export function say(process: ProcessState, code: string, message: string, now: Date): void {

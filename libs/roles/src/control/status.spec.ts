@@ -57,6 +57,7 @@ const view = (change: Partial<StatusInput> = {}) =>
     progress: [progress],
     nulls: { indexed: false, total: 0, byTarget: [], guarded: false },
     uses: [],
+    rowSecurity: null,
     ddlSteps: [],
     slot,
     fence: { token: 'f-1', writtenAt: at(8), reachedAt: at(8), partitions: 4, reached: 4, roundTripMs: 412, stuck: [] },

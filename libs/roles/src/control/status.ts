@@ -17,6 +17,7 @@ export interface StatusInput {
   readonly fence: FenceSeen | null;
   readonly workers: readonly SeenWorker[];
   readonly resumedFrom: MigrationStatusView['resumedFrom'];
+  readonly rowSecurity: MigrationStatusView['rowSecurity'];
   readonly rate: RateWindow;
   readonly now: Date;
   /** How long the oldest fence that has not come back has been under way; null: the newest one came back, or there is none. */
@@ -99,6 +100,7 @@ export function statusView(input: StatusInput): MigrationStatusView {
     chunkRows,
     workers: input.workers,
     cutover: cutoverOf(state),
+    rowSecurity: input.rowSecurity,
     limits: { ...state.limits },
     resumedFrom: input.resumedFrom,
     hints: hintsOf(progress, live),

@@ -8,10 +8,12 @@ import {
   openOperations,
   readEvaluation,
   registerMigration,
+  rowSecurityReport,
   storeCatalog,
 } from '@highwater/target-db';
 import * as codes from './codes.js';
 import { issue, streamOf, type ControlContext } from './context.js';
+import type { RowSecurityReport } from '@highwater/target-db';
 import type {
   CommandContext,
   CutoverInput,
@@ -31,7 +33,8 @@ import type {
 } from './port.js';
 import { attemptUnderWay, notEvaluated, NotReady, phaseError } from './refusals.js';
 import { Requests } from './requests.js';
-import { readPlan, resolvePlan, shortOf } from './resolve.js';
+import { readPlan, resolvePlan, shortOf, type ResolvedPlan } from './resolve.js';
+import { refuseWithoutRowSecurity, rowSecurityOf } from './acts/row-security.js';
 import { describePlan, describeUnenforce } from '../setup/describe-plan.js';
 import { bridgeJudged } from './acts/bridge-unused.js';
 import { targetsNamed } from './targets-named.js';
@@ -158,8 +161,27 @@ export class UseCases implements MigrationControl {
     this.askIn(beforeEnforced, id, 'hold', { reason: by.reason ?? '' }, by);
   release = (id: string, by: CommandContext): Promise<Operation> =>
     this.askIn(beforeEnforced, id, 'release', { reason: by.reason ?? '' }, by);
-  approve = (id: string, by: CommandContext): Promise<Operation> =>
-    this.askIn(beforeEnforced, id, 'approve', { reason: by.reason ?? '' }, by);
+  async approve(id: string, by: CommandContext, input: { rowSecurity?: boolean } = {}): Promise<Operation> {
+    if (input.rowSecurity !== true) return this.askIn(beforeEnforced, id, 'approve', { reason: by.reason ?? '' }, by);
+    await this.plannedRowSecurity(id);
+    return this.askIn(live, id, 'approve', { reason: by.reason ?? '', rowSecurity: true }, by);
+  }
+
+  async rowSecurity(id: string): Promise<readonly RowSecurityReport[]> {
+    const reports = [];
+    for (const one of rowSecurityOf(await this.plannedRowSecurity(id)))
+      reports.push(await rowSecurityReport(this.context.database, one));
+    return reports;
+  }
+
+  private async plannedRowSecurity(id: string): Promise<ResolvedPlan> {
+    const { planSource } = await this.live(id);
+    const resolved = await resolvePlan(this.context.database.state, planSource);
+    if (rowSecurityOf(resolved).length > 0) return resolved;
+    throw new HighwaterError(codes.noRowSecurity, 'never', `the plan of migration "${id}" has no row level security`, {
+      migration: id,
+    });
+  }
 
   setLimits = (id: string, limits: Partial<Limits>, by: CommandContext): Promise<Operation> =>
     this.askIn(live, id, 'set', { limits, ...(by.reason === undefined ? {} : { reason: by.reason }) }, by);
@@ -195,7 +217,7 @@ export class UseCases implements MigrationControl {
 
   async finish(
     id: string,
-    input: { afterMs?: number; purge?: boolean; bridgeUnused?: boolean },
+    input: { afterMs?: number; purge?: boolean; bridgeUnused?: boolean; withoutRowSecurity?: boolean },
     by: CommandContext,
   ): Promise<Operation> {
     const state = await this.live(id);
@@ -207,6 +229,12 @@ export class UseCases implements MigrationControl {
         `finish refused for migration "${id}": without a stream nobody reports who still needs the bridge`,
         { migration: id },
         'make sure that no old application writes any more, then ask again with bridgeUnused (--bridge-unused)',
+      );
+    if (state.phase === 'enforced' && input.withoutRowSecurity !== true && hasRowSecurity(state))
+      await refuseWithoutRowSecurity(
+        this.context.database.state,
+        id,
+        await resolvePlan(this.context.database.state, state.planSource),
       );
     return this.ask(id, 'finish', { ...input }, by);
   }
@@ -352,3 +380,6 @@ export class UseCases implements MigrationControl {
     );
   }
 }
+
+const hasRowSecurity = ({ planSource }: LiveMigration): boolean =>
+  readPlan(planSource).parsed.plan.tables.some((entry) => entry.rowLevelSecurity !== undefined);

@@ -7,6 +7,7 @@ import {
   guardStatements,
   nullIndexName,
   publicationStatement,
+  rowSecurityStatements,
   setNotNullStatements,
   streamName,
   checkName,
@@ -95,6 +96,16 @@ export function describePlan({ plan, targets, catalog }: ResolvedPlan): readonly
     ];
   });
   each((target, entry) => finishers(target, entry, catalog, budget));
+  each((target, { rowLevelSecurity: planned }) =>
+    planned === undefined
+      ? []
+      : step('row level security', target, 'ACCESS EXCLUSIVE', `after an approval of its own; ${budget}`, [
+          ...rowSecurityStatements(
+            { target, planned },
+            { policy: quoted(planned.policy), roles: planned.roles.map(quoted) },
+          ),
+        ]),
+  );
   if (plan.stream !== null) {
     const sql = [`select pg_drop_replication_slot('${name}')`, `drop publication ${name}`];
     steps.push({ step: 'finish: stream', table: null, lock: 'none', effect: 'the topics are deleted too', sql });

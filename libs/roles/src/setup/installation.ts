@@ -1,4 +1,4 @@
-import { installSchema, openDatabase, printGrants, type Database } from '@highwater/target-db';
+import { installSchema, openDatabase, plannedRowSecurity, printGrants, type Database } from '@highwater/target-db';
 import { inspect, type PreflightOutcome } from '../control/acts/preflight.js';
 import { resolvePlan } from '../control/resolve.js';
 import type { Settings } from '../settings.js';
@@ -14,8 +14,9 @@ export const initialise = (settings: Settings): Promise<{ version: number; appli
 /** The SQL an administrator runs once: roles under the prefix and, with a plan, exactly the privileges that it needs. Changes nothing. */
 export const grantsFor = (settings: Settings, rolePrefix: string, source?: string): Promise<string> =>
   withDatabase(settings, async (database) => {
-    const derivations = source === undefined ? [] : (await resolvePlan(database.ddl, source)).derivations;
-    return printGrants(database.ddl, { derivations, rolePrefix });
+    if (source === undefined) return printGrants(database.ddl, { derivations: [], rolePrefix });
+    const { plan, derivations } = await resolvePlan(database.ddl, source);
+    return printGrants(database.ddl, { derivations, rolePrefix, rowSecurity: plannedRowSecurity(plan, derivations) });
   });
 
 /** Resolves a plan against the catalog as it is now and tells what will be done. Throws PlanRejected; changes nothing. */

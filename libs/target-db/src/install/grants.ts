@@ -8,6 +8,8 @@ export interface GrantsRequest {
   readonly derivations: readonly CompiledDerivation[];
   readonly entities?: readonly CompiledEntity[];
   readonly rolePrefix: string;
+  /** Row level security that the plan switches on, by oid: our roles must not be blind then. */
+  readonly rowSecurity?: ReadonlyMap<number, { readonly force: boolean }>;
 }
 
 /**
@@ -17,6 +19,7 @@ export interface GrantsRequest {
 export async function printGrants(access: Access, request: GrantsRequest): Promise<string> {
   const roles = rolesWithPrefix(request.rolePrefix);
   const { derivations, entities = [] } = request;
+  const planned = request.rowSecurity ?? new Map<number, { force: boolean }>();
   const owners = await readOwners(
     access,
     [...derivations, ...entities].map(({ table }) => table.relid).concat(entities.map(({ source }) => source.relid)),
@@ -27,11 +30,12 @@ export async function printGrants(access: Access, request: GrantsRequest): Promi
     `select format('%I', current_database()) as database,
             (select json_object_agg(k, format('%I', v)) from unnest($1::text[], $2::text[]) as r (k, v)) as q,
             coalesce((select array_agg(format('%I.%I', n.nspname, c.relname)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-               where c.oid = any($3::oid[]) and c.relrowsecurity), '{}') as rls`,
+               where c.oid = any($3::oid[]) and (c.relrowsecurity or c.oid = any($4::oid[]))), '{}') as rls`,
     [
       Object.keys(roles),
       Object.values(roles),
       [...derivations, ...entities].flatMap((d) => [d.table.relid, ...d.inputs.map((i) => i.relid)]),
+      [...planned.keys()],
     ],
   );
   if (!names) throw new Error('invariant broken: one row of names');
@@ -55,6 +59,8 @@ export async function printGrants(access: Access, request: GrantsRequest): Promi
           `-- row level security on ${names.rls.join(', ')}: without this the roles below see only some rows, and refuse to work`,
           `alter role ${q['fill']} bypassrls;`,
           `alter role ${q['bridge']} bypassrls;`,
+          // under FORCE the owner's member would be blind behind the lock
+          ...([...planned.values()].some(({ force }) => force) ? [`alter role ${q['ddl']} bypassrls;`] : []),
         ]),
     '',
   ].join('\n');

@@ -64,6 +64,8 @@ export const preflightCodes = {
   IndexColumns: 'HW2130',
   /** HW2131 The target has a foreign key with another ON DELETE than the plan says. When the plan says `onDelete`, the key is replaced at the cutover, the new one validated before the old one goes; otherwise it is kept. */
   ForeignKeyAction: 'HW2131',
+  /** HW2132 The policy of the plan's row level security cannot be made: its name is taken, or it is for a role that does not exist. Correct the plan. */
+  RowSecurityPolicy: 'HW2132',
 } as const satisfies Record<string, ErrorCode>;
 
 export type CheckName = keyof typeof preflightCodes;

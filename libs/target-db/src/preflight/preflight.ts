@@ -18,6 +18,7 @@ import type { FillTarget } from '../target.js';
 import { judge, type Finding, type PreflightCheck } from './check.js';
 import { leftoverFindings } from './leftovers.js';
 import { roleFindings } from './roles.js';
+import { policyFindings } from './row-security.js';
 import { ruleFindings } from './rules.js';
 import { serverFindings } from './server.js';
 import { tableFindings } from './tables.js';
@@ -66,6 +67,7 @@ async function lookOnce(request: PreflightRequest, last: boolean): Promise<Prefl
     ...(await roleFindings(database.state, roles, derivations, plan)),
     ...(await grantFindings(database, roles, derivations)),
     ...(await tableFindings(database, plan, derivations)),
+    ...(await policyFindings(database.state, plan, targets)),
     ...(await ruleFindings(database, derivations)),
     ...(await leftoverFindings(database.state, targets[0]?.short)),
   ];

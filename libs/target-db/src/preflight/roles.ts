@@ -3,6 +3,7 @@ import type { Plan } from '@highwater/plan';
 import type { Grantee } from '../install/required-privileges.js';
 import type { Access } from '../session/database.js';
 import type { Finding } from './check.js';
+import { blindRoleFindings, plannedRowSecurity } from './row-security.js';
 
 interface RoleRow extends Record<string, unknown> {
   name: string;
@@ -61,49 +62,12 @@ export async function roleFindings(
     );
   return [
     ...findings,
-    ...(await rowSecurity(state, [by.get(roles.fill), by.get(roles.bridge)], by.get(roles.ddl), derivations)),
+    ...(await blindRoleFindings(
+      state,
+      [by.get(roles.fill), by.get(roles.bridge)],
+      by.get(roles.ddl),
+      derivations,
+      plannedRowSecurity(plan, derivations),
+    )),
   ];
-}
-
-async function rowSecurity(
-  state: Access,
-  roles: readonly (RoleRow | undefined)[],
-  ddl: RoleRow | undefined,
-  derivations: readonly CompiledDerivation[],
-): Promise<Finding[]> {
-  const tables = await state.query<{ ident: string; owners: string[]; forced_on_target: boolean }>(
-    'preflight: reading row level security',
-    `select format('%I.%I', n.nspname, c.relname) as ident,
-            array(select r.rolname::text from pg_roles r where r.rolname = any($2::text[]) and pg_has_role(r.oid, c.relowner, 'USAGE') and not c.relforcerowsecurity) as owners,
-            /* the proof behind the lock is run by the owner's member: only FORCE takes rows from its sight */
-            c.relforcerowsecurity and c.oid = any($3::oid[]) as forced_on_target
-       from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = any($1::oid[]) and c.relrowsecurity order by 1`,
-    [
-      derivations.flatMap((d) => [d.table.relid, ...d.inputs.map((i) => i.relid)]),
-      roles.flatMap((r) => r?.name ?? []),
-      derivations.map((d) => d.table.relid),
-    ],
-  );
-  if (tables.length === 0)
-    return [{ check: 'RowLevelSecurity', status: 'pass', message: 'no row level security on the tables of the plan' }];
-  return tables.flatMap(({ ident, owners, forced_on_target }) =>
-    [...roles, ...(forced_on_target ? [ddl] : [])]
-      .filter((r) => r !== undefined)
-      .map((role): Finding =>
-        role.bypass || role.super || owners.includes(role.name)
-          ? {
-              check: 'RowLevelSecurity',
-              status: 'pass',
-              table: ident,
-              message: `${role.name} sees all rows of ${ident} (row level security is bypassed)`,
-            }
-          : {
-              check: 'RowLevelSecurity',
-              status: 'fail',
-              table: ident,
-              message: `${ident} has row level security and ${role.name} would see only some rows`,
-              fixSql: `alter role ${role.ident} bypassrls`,
-            },
-      ),
-  );
 }
