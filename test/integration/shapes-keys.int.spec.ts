@@ -1,12 +1,10 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { startRun, type Run } from '../support/engine-run.js';
-import { usePostgres, waitFor } from '../support/stack.js';
+import { usePostgres } from '../support/stack.js';
 
 const cluster = usePostgres();
 const runs: Run[] = [];
 afterAll(() => Promise.all(runs.map((run) => run.close())));
-
-const by = { actor: { name: 'test', method: 'os' as const } };
 
 /** 63 bytes, the longest name there is, with everything that must be quoted; in YAML and in SQL. */
 const longest = 'Ünïcode "tâble". of \'sixty-three\' bytes, $1 %I \\n; sel --xyz';
@@ -130,16 +128,7 @@ describe('keys and names of every shape', () => {
         [longest],
       );
       expect(nullable).toEqual([]);
-      const finish = await run.engine.control.finish(run.id, {}, by);
-      const finished = await waitFor(
-        'finish',
-        async () => {
-          const now = await run.engine.control.operation(finish.id);
-          return now?.status === 'failed' || now?.status === 'succeeded' ? now : undefined;
-        },
-        { timeoutMs: 60_000, describe: async () => (await run.engine.control.get(run.id)).reason },
-      );
-      expect(finished).toMatchObject({ error: null, result: { leftovers: [] } });
+      expect(await run.finish()).toMatchObject({ error: null, result: { leftovers: [] } });
     },
   );
 });

@@ -1,11 +1,9 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { startRun, type Run } from '../support/engine-run.js';
-import { majors, usePostgres, waitFor } from '../support/stack.js';
+import { majors, usePostgres } from '../support/stack.js';
 
 const runs: Run[] = [];
 afterAll(() => Promise.all(runs.map((run) => run.close())));
-
-const by = { actor: { name: 'test', method: 'os' as const } };
 
 const schema = `
 create table tenant (id text primary key);
@@ -117,16 +115,10 @@ describe.each(majors)('partitioned tables on PostgreSQL %i', (major) => {
          and (enforced, keys, indexes) is distinct from (true, 1::bigint, case root when 'by_time' then 2 when 'by_region' then 1 else 0 end::bigint)`);
       expect(incomplete).toEqual([]);
 
-      const finish = await run.engine.control.finish(run.id, kafka ? {} : { bridgeUnused: true }, by);
-      const finished = await waitFor(
-        'finish',
-        async () => {
-          const now = await run.engine.control.operation(finish.id);
-          return now?.status === 'failed' || now?.status === 'succeeded' ? now : undefined;
-        },
-        { timeoutMs: 60_000, describe: async () => (await run.engine.control.get(run.id)).reason },
-      );
-      expect(finished).toMatchObject({ error: null, result: { leftovers: [] } });
+      expect(await run.finish(kafka ? {} : { bridgeUnused: true })).toMatchObject({
+        error: null,
+        result: { leftovers: [] },
+      });
       const { rows: ours } = await admin.query(
         `select relname from pg_class where relname like 'hw\\_%' union all select tgname from pg_trigger where tgname like '~hw\\_%'`,
       );

@@ -17,18 +17,26 @@ export const quickPlan = (name: string, options: { stream?: boolean; mode?: 'bri
 export const streamPlan = (name: string, stream = 'onBreak: rebuild'): string =>
   `${quickPlan(name, { stream: true })}stream: { ${stream} }\n`;
 
-/** A whole migration in this process, as the least-privilege roles, and the application beside it. */
-export interface Run {
-  readonly prepared: Prepared;
-  readonly engine: Engine;
+/** One migration of an engine, as a test follows it. */
+export interface Followed {
   readonly id: string;
-  /** An application's connection of its own; ended by `close`. */
-  client(applicationName: string): Promise<pg.Client>;
   until(phase: string, meanwhile?: () => Promise<unknown>): Promise<void>;
   /** Waits until every condition is True and answers the generation. */
   ready(): Promise<string>;
   /** Asks and waits until the attempt succeeded or failed; with a lock budget that outlasts a busy machine unless another is given. */
   cutover(generation: string, limits?: { lockBudgetMs?: number; lockAttempts?: number }): Promise<Operation>;
+  /** Asks and waits until nothing of ours is left, or the operation failed. */
+  finish(input?: { bridgeUnused?: boolean }): Promise<Operation>;
+}
+
+/** A whole migration in this process, as the least-privilege roles, and the application beside it. */
+export interface Run extends Followed {
+  readonly prepared: Prepared;
+  readonly engine: Engine;
+  /** Plans and starts one more beside it, with the grants that it needs. */
+  another(plan: string): Promise<Followed>;
+  /** An application's connection of its own; ended by `close`. */
+  client(applicationName: string): Promise<pg.Client>;
   close(): Promise<void>;
 }
 
@@ -77,8 +85,36 @@ export async function startRun(
   });
   const engine = await createEngine(settings, logger);
   await engine.start(roles);
-  const id = (await engine.control.plan(plan, by)).migrationId ?? '';
   const clients: pg.Client[] = [];
+  const start = async (source: string) => {
+    const id = (await engine.control.plan(source, by)).migrationId ?? '';
+    await engine.control.start(id, by);
+    return followed(engine, id);
+  };
+  return {
+    prepared,
+    engine,
+    ...(await start(plan)),
+    async another(source) {
+      await prepared.grantFor(source);
+      return start(source);
+    },
+    async client(applicationName) {
+      const client = new pg.Client({ connectionString: url, application_name: applicationName });
+      client.on('error', () => undefined);
+      await client.connect();
+      clients.push(client);
+      return client;
+    },
+    async close() {
+      await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+      await engine.stop();
+      await prepared.close();
+    },
+  };
+}
+
+function followed(engine: Engine, id: string): Followed {
   const settled = (operation: Operation): Promise<Operation> =>
     waitFor(
       `operation ${operation.verb}`,
@@ -88,18 +124,8 @@ export async function startRun(
       },
       { timeoutMs: 60_000, describe: async () => (await engine.control.get(id)).reason },
     );
-  await engine.control.start(id, by);
   return {
-    prepared,
-    engine,
     id,
-    async client(applicationName) {
-      const client = new pg.Client({ connectionString: url, application_name: applicationName });
-      client.on('error', () => undefined);
-      await client.connect();
-      clients.push(client);
-      return client;
-    },
     async until(phase, meanwhile) {
       await waitFor(
         `phase ${phase}`,
@@ -124,10 +150,6 @@ export async function startRun(
       ),
     cutover: async (generation, limits = { lockBudgetMs: 5_000 }) =>
       settled(await engine.control.cutover(id, { generation, ...limits }, by)),
-    async close() {
-      await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
-      await engine.stop();
-      await prepared.close();
-    },
+    finish: async (input = {}) => settled(await engine.control.finish(id, input, by)),
   };
 }

@@ -27,6 +27,8 @@ export interface Prepared {
   readonly entities: readonly EntityTarget[];
   readonly roles: ReturnType<typeof rolesWithPrefix>;
   readonly url: string;
+  /** What `init --print-grants` prints for another plan on this database. */
+  grantFor(planYaml: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -65,17 +67,24 @@ export async function prepare(
     Object.assign(new URL(url), { username: user, password: 'secret' }).toString();
   const roles = rolesWithPrefix(prefix);
   const allowedFunctions = options.allowedFunctions ?? [];
-  const superuser = openDatabase({ urls: { stream: url, fill: url, state: url, ddl: url }, allowedFunctions });
-  const plan = planOf(planYaml);
-  const catalog = await readCatalogForPlan(superuser.state, plan);
-  const compiled = compilePlan(plan, catalog);
-  if ('issues' in compiled) throw new Error(compiled.issues.map((i) => i.message).join('; '));
-  const grants = await printGrants(superuser.ddl, {
-    ...compiled,
-    rolePrefix: prefix,
-    rowSecurity: plannedRowSecurity(plan, compiled.derivations),
-  });
-  await superuser.close();
+  const compileFor = async (yaml: string) => {
+    const superuser = openDatabase({ urls: { stream: url, fill: url, state: url, ddl: url }, allowedFunctions });
+    try {
+      const plan = planOf(yaml);
+      const catalog = await readCatalogForPlan(superuser.state, plan);
+      const compiled = compilePlan(plan, catalog);
+      if ('issues' in compiled) throw new Error(compiled.issues.map((i) => i.message).join('; '));
+      const grants = await printGrants(superuser.ddl, {
+        ...compiled,
+        rolePrefix: prefix,
+        rowSecurity: plannedRowSecurity(plan, compiled.derivations),
+      });
+      return { plan, catalog, compiled, grants };
+    } finally {
+      await superuser.close();
+    }
+  };
+  const { plan, catalog, compiled, grants } = await compileFor(planYaml);
   if (options.grants !== false) await admin.query(options.edit ? options.edit(grants) : grants);
   for (const role of [roles.stream, roles.fill, roles.state, roles.ddl])
     if (options.grants !== false) await admin.query(`alter role ${role} password 'secret'`);
@@ -111,6 +120,9 @@ export async function prepare(
     entities: compiled.entities.map((entity, entityNo) => ({ migrationId: plan.migration, short, entityNo, entity })),
     roles,
     url,
+    async grantFor(yaml) {
+      await admin.query((await compileFor(yaml)).grants);
+    },
     async close() {
       await database.close();
       await admin.end();

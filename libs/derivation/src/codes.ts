@@ -4,7 +4,10 @@ export const derivationCodes = {
   TableMissing: 'HW1101',
   /** HW1102 No such column on the table. Names are case-sensitive and never quoted in a plan. */
   ColumnMissing: 'HW1102',
-  /** HW1103 The table has no primary key and the plan names none. Name a unique, not-null column set with `key:`, or add a primary key. */
+  /**
+   * HW1103 The table has no primary key and the plan names no key, though it needs one: it has another unique key that `key:` should name, is
+   * partitioned, or the plan has a journal. Name a unique, not-null column set, or add a primary key. Any other table without a key is swept by blocks.
+   */
   NoKey: 'HW1103',
   /** HW1104 The key is not unique, or may be NULL: two rows could not be told apart. Name a unique, not-null column set. */
   KeyNotUnique: 'HW1104',

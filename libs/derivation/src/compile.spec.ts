@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { foreignKey, table, workspaceCatalog } from './catalog.fixture.js';
 import type { Catalog, CatalogTable } from './catalog.js';
 import { compilePlan } from './compile.js';
+import { hasKey, placeOfRow } from './derivation.js';
 
 const plan = (text: string): Plan => {
   const parsed = parsePlan(`highwater: 1\nmigration: m\n${text}`, (source) => source);
@@ -89,11 +90,21 @@ describe('keys', () => {
     expect(compiled(of('key: [a, b],'), catalog)[0]?.key.map(({ name }) => name)).toEqual(['a', 'b']);
   });
 
-  it('a table without a primary key names the way out', () => {
+  it('a table without a primary key names the way out, or goes by where its rows lie', () => {
     expect(oneTable(rule, { src: 'text', code: 'text!' }, { primaryKey: [], uniqueKeys: [['code'], ['src']] })).toEqual(
       [['HW1103', 'tables[0].key', 'table public.t has no primary key and the plan names no key', 'say key: [code]']],
     );
-    expect(oneTable(rule, { src: 'text' }, { primaryKey: [], uniqueKeys: [] })[0]?.[3]).toContain('add a primary key');
+    const keyless = { primaryKey: [], uniqueKeys: [['src']] };
+    expect(oneTable(rule, { src: 'text' }, { ...keyless, kind: 'p' })[0]?.slice(2)).toEqual([
+      'table public.t has no primary key and the plan names no key; a partitioned table is not swept by blocks, of which each partition has its own',
+      'add a primary key, or a unique index over not-null columns and name them with key:',
+    ]);
+    const catalog = { tables: [table(1, 't', { src: 'text', w: 'text' }, keyless)] };
+    const of = (more: string) => plan(`${more}tables: [ { table: t, target: { column: w, type: text }, rule: src } ]`);
+    expect(issuesOf(of('journal: true\n'), catalog)[0]?.[2]).toContain('the journal remembers rows by their key');
+    const [keyed] = compiled(of(''), catalog);
+    expect(keyed?.key).toEqual([placeOfRow]);
+    expect(keyed && hasKey(keyed)).toBe(false);
   });
 
   it('must be unique and not null', () => {

@@ -30,6 +30,12 @@ export interface KeyColumn {
   readonly type: string;
 }
 
+/** Stands in for the key of a table that has none: where a row lies, which names it until somebody updates it. */
+export const placeOfRow: KeyColumn = { name: 'ctid', ident: 'ctid' as Ident, type: 'tid' };
+
+/** False: the rows have no name that outlives their next update. They get no hints, and nothing about them is remembered for long. */
+export const hasKey = ({ key }: { readonly key: readonly KeyColumn[] }): boolean => key[0]?.name !== placeOfRow.name;
+
 /**
  * A rule that begins with `via`, as joins: `from <row> as r, <from> where <on>` has one row for each row that has its parent, and `value` is the
  * rule's value there (NULL when there is none). A row without its parent has no value.

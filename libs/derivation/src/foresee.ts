@@ -2,7 +2,7 @@ import { must } from '@highwater/kernel';
 import type { Plan } from '@highwater/plan';
 import type { Catalog, CatalogTable, Ident, SqlExpression } from './catalog.js';
 import { compilePlan } from './compile.js';
-import type { CompiledDerivation, CompiledEntity } from './derivation.js';
+import { type CompiledDerivation, type CompiledEntity, placeOfRow } from './derivation.js';
 import { equal } from './equal.js';
 import { typeSql } from './types.js';
 
@@ -162,7 +162,7 @@ class Views {
     if (table === undefined) return;
     const columns = this.#columns.get(table.relid) ?? new Map<string, string>();
     for (const name of names) {
-      const ident = table.columns.get(name)?.ident;
+      const ident = name === placeOfRow.name ? placeOfRow.ident : table.columns.get(name)?.ident;
       if (ident !== undefined) columns.set(name, ident);
     }
     this.#columns.set(table.relid, columns);

@@ -1,4 +1,4 @@
-import { type CompiledDerivation, type Ident, isBuiltinColumn } from '@highwater/derivation';
+import { type CompiledDerivation, type Ident, hasKey, isBuiltinColumn } from '@highwater/derivation';
 import type { FillTarget, PublishedTable } from '@highwater/target-db';
 import type { HintSource } from '../relay/hint-maker.js';
 
@@ -17,8 +17,10 @@ export function publishedTables(targets: readonly FillTarget[], sources: readonl
     for (const { ident } of key) if (!entry.key.includes(ident)) entry.key.push(ident);
     return entry;
   };
-  for (const { derivation } of targets) entryOf(derivation.table, derivation.key).targets.push(derivation.target.ident);
-  for (const { derivation } of targets)
+  // without a key there is nothing that a hint could name
+  const keyed = targets.map(({ derivation }) => derivation).filter(hasKey);
+  for (const { table, key, target } of keyed) entryOf(table, key).targets.push(target.ident);
+  for (const derivation of keyed)
     if (!isFilterable(derivation)) entryOf(derivation.table, derivation.key).targets.length = 0;
   for (const { source, sourceKey } of sources) entryOf(source, sourceKey).targets.length = 0;
   return [...tables.values()];

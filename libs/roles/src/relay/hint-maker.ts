@@ -1,6 +1,6 @@
 import { formatLsn, widenXid, type Lsn, type Xid8 } from '@highwater/kernel';
 import { encodeHint, hintBytesMax, partitionOf, type StreamInfo } from '@highwater/change-stream';
-import type { CatalogTable, KeyColumn } from '@highwater/derivation';
+import { type CatalogTable, hasKey, type KeyColumn } from '@highwater/derivation';
 import type { OutgoingRecord } from '@highwater/messaging';
 import type { FillTarget } from '@highwater/target-db';
 
@@ -48,7 +48,7 @@ export class HintMaker {
     };
     // the entity first: a row may need the one that is made from it
     for (const { source, sourceKey } of sources) publish('entity', source, sourceKey);
-    for (const { derivation } of targets) publish('row', derivation.table, derivation.key);
+    for (const { derivation } of targets) if (hasKey(derivation)) publish('row', derivation.table, derivation.key);
     this.tables = new Map([...tables].map(([relid, kinds]) => [relid, [...kinds.values()]]));
   }
 

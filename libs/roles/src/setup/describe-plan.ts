@@ -5,6 +5,7 @@ import {
   bridgeName,
   sweepStatement,
   guardStatements,
+  nullIndexColumns,
   nullIndexName,
   publicationStatement,
   rowSecurityStatements,
@@ -68,8 +69,8 @@ export function describePlan({ plan, targets, catalog }: ResolvedPlan): readonly
     ]),
   );
   each((target) => {
-    const { table, key, target: column } = target.derivation;
-    const keys = key.map((one) => one.ident).join(', ');
+    const { table, target: column } = target.derivation;
+    const keys = nullIndexColumns(target).join(', ');
     return step('index over what is left', target, 'SHARE UPDATE EXCLUSIVE', 'writers go on', [
       `create index concurrently ${nullIndexName(target)} on ${table.ident} (${keys}) where ${column.ident} is null`,
     ]);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CompiledDerivation, CompiledEntity } from '@highwater/derivation';
+import { type CompiledDerivation, type CompiledEntity, hasKey } from '@highwater/derivation';
 import type { Access } from '../session/database.js';
 import { functionDefinition } from './read-functions.js';
 
@@ -30,7 +30,7 @@ export function footprintOf(
     columns.set(relid, set);
   };
   for (const d of derivations) {
-    add(d.table.relid, [...d.key.map((k) => k.name), d.target.name]);
+    add(d.table.relid, [...(hasKey(d) ? d.key.map((k) => k.name) : []), d.target.name]);
     d.inputs.forEach((i) => add(i.relid, i.columns));
   }
   for (const { table, identity, values, inputs } of entities) {

@@ -1,3 +1,4 @@
+import { hasKey } from '@highwater/derivation';
 import { readPartitions } from '../catalog/facts.js';
 import { dropIndexConcurrently, ensureIndexConcurrently } from '../ddl/concurrent-index.js';
 import { nullIndexName, ownershipComment } from '../ddl/names.js';
@@ -5,13 +6,17 @@ import type { Access, Database } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
 import type { FillTarget } from '../target.js';
 
+/** No index takes the place of a row; without a key the target itself, which is NULL there, is in it. */
+export const nullIndexColumns = ({ derivation: d }: FillTarget): readonly string[] =>
+  hasKey(d) ? d.key.map((k) => k.ident) : [d.target.ident];
+
 /**
  * The partial index `(key) where target is null`, on each relation that holds rows: almost empty after the sweep, it makes the exact
  * NULL count, the tail passes and the proof behind the lock cheap at any table size.
  */
 export async function buildNullIndex(database: Database, target: FillTarget, signal?: AbortSignal): Promise<void> {
   const { derivation: d } = target;
-  const definition = `(${d.key.map((k) => k.ident).join(', ')}) where ${d.target.ident} is null`;
+  const definition = `(${nullIndexColumns(target).join(', ')}) where ${d.target.ident} is null`;
   for (const leaf of await readPartitions(database.ddl, d.table.relid))
     await ensureIndexConcurrently(
       database,

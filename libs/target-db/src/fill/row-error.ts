@@ -9,6 +9,9 @@ export interface RowRefusal {
   readonly constraint: string | null;
 }
 
+/** A trigger let the write pass and put NULL back. Only rows named by a key can be found again after that. */
+export class WriteTakenBack extends Error {}
+
 /** Errors that a lock or a budget caused: the same rows may pass a moment later, or in a smaller chunk. */
 export const isTransient = (error: unknown): boolean =>
   !isConnectionLoss(error) &&
@@ -25,6 +28,7 @@ export const isTransient = (error: unknown): boolean =>
  * routine), 44 (check option), P0 (raised), and the classes that are nobody's but the user's. Undefined for everything that would hit any row alike: privileges, names, connection.
  */
 export function rowRefusal(error: unknown): RowRefusal | undefined {
+  if (error instanceof WriteTakenBack) return { reason: 'WriteSuppressed', sqlstate: null, constraint: null };
   const state = sqlstateOf(error);
   if (state === undefined || isConnectionLoss(error)) return undefined;
   const constraint = constraintOf(error);

@@ -1,7 +1,9 @@
+import { hasKey } from '@highwater/derivation';
 import type { UnfillableReason } from '@highwater/kernel';
 import type { Client } from '../session/database.js';
 import type { FillTarget } from '../target.js';
 import { keyColumns } from './key-text.js';
+import { WriteTakenBack } from './row-error.js';
 import { fillRows, rowsLeft, type RowNaming } from './statements.js';
 
 /** Locked rows, named for the statements of one transaction. */
@@ -21,9 +23,6 @@ export interface Written {
   readonly filled: number;
   readonly unfilled: readonly UnfilledRow[];
 }
-
-/** A trigger let the write pass and put NULL back. Only rows named by key can be found again after that. */
-export class WriteTakenBack extends Error {}
 
 /**
  * Writes locked rows in one statement and says why the rest was left. A row whose rule has a value only now (its parent came between the
@@ -55,7 +54,7 @@ async function write(client: Client, target: FillTarget, rows: LockedRows): Prom
     values(target, rows),
   );
   const { written, still } = answer[0] ?? { written: 0, still: 0 };
-  if (still > 0 && rows.naming === 'ctid') throw new WriteTakenBack();
+  if (still > 0 && (rows.naming === 'ctid' || !hasKey(target.derivation))) throw new WriteTakenBack();
   return written - still;
 }
 

@@ -1,4 +1,4 @@
-import type { CompiledDerivation } from '@highwater/derivation';
+import { type CompiledDerivation, hasKey } from '@highwater/derivation';
 import { sameTable, type OnDelete, type Plan, type PlannedTable } from '@highwater/plan';
 import { withMembers } from '../catalog/members.js';
 import type { Database } from '../session/database.js';
@@ -201,7 +201,7 @@ export function judgeTable(row: TableRow, d: CompiledDerivation): Finding[] {
   const table = row.ident;
   const target = `${table}.${d.target.ident}`;
   const done = row.not_null === true;
-  const state = `${target}: ${describe(row)}${done ? ': there is nothing to fill or to enforce here; the run verifies what is stored and adds what else the plan names' : ''}`;
+  const state = `${target}: ${describe(row, d)}${done ? ': there is nothing to fill or to enforce here; the run verifies what is stored and adds what else the plan names' : ''}`;
   const findings: Finding[] = [{ check: 'TargetState', status: done ? 'warn' : 'pass', table, message: state }];
   const found = (check: Finding['check'], status: 'warn' | 'fail', message: string, needsAcceptance = false): void =>
     void findings.push({ check, status, table, message, needsAcceptance });
@@ -256,9 +256,13 @@ export function judgeTable(row: TableRow, d: CompiledDerivation): Finding[] {
   return findings;
 }
 
-function describe(row: TableRow): string {
+function describe(row: TableRow, d: CompiledDerivation): string {
   const facts = [row.rows > 0 ? `about ${Math.round(row.rows)} rows` : 'empty, or never analysed'];
   if (row.kind === 'p') facts.push(`${row.leaves} partitions`);
+  if (!hasKey(d))
+    facts.push(
+      'no key, so it is swept by blocks and its new rows give no hints: tail passes and the bridge find them, and a row is listed by its ctid, which changes when it is updated',
+    );
   // we publish inserts alone, which need none: said because others may publish updates
   if (row.replica_identity === 'f') facts.push('replica identity full');
   if (row.replica_identity === 'n') facts.push('replica identity nothing');

@@ -34,7 +34,9 @@ export function publicationStatement(name: string, tables: readonly PublishedTab
     const filter = table.targets.map((target) => `${target} is null`).join(' or ');
     return `${table.ident} (${table.key.join(', ')})${filter === '' ? '' : ` where (${filter})`}`;
   });
-  return `create publication ${pg.escapeIdentifier(name)} for table ${entries.join(', ')} with (publish = 'insert', publish_via_partition_root = true)`;
+  // none where no table has a key: the fences come through all the same
+  const listed = entries.length === 0 ? '' : ` for table ${entries.join(', ')}`;
+  return `create publication ${pg.escapeIdentifier(name)}${listed} with (publish = 'insert', publish_via_partition_root = true)`;
 }
 
 const commentOf = (request: PublicationRequest): string => `highwater ${request.migrationId} ${request.planHash}`;

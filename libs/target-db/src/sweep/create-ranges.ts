@@ -1,3 +1,4 @@
+import { hasKey } from '@highwater/derivation';
 import { blockRangeCount, rangeCount, splitBlocks, splitRanges, type SweepRange } from '@highwater/sweep';
 import { leaves, withMembers } from '../catalog/members.js';
 import type { Access } from '../session/database.js';
@@ -37,7 +38,8 @@ export async function createRanges(
   if (stored.ranges > 0) return stored;
   const pages = await readPages(fill, target);
   const percent = pages <= samplePages ? 100 : Math.max(0.01, (samplePages * 100) / pages);
-  const walk = settings.walk ?? (pages >= blocksMin && (await hasBlocks(fill, target)) ? 'blocks' : 'keys');
+  const small = pages < blocksMin && hasKey(target.derivation);
+  const walk = settings.walk ?? (!small && (await hasBlocks(fill, target)) ? 'blocks' : 'keys');
   const make = walk === 'blocks' ? blockRanges(pages) : keyRanges;
   await store(fill, target, settings.epoch, walk, await make(fill, target, settings, percent));
   return storedRanges(fill, target, settings.epoch);

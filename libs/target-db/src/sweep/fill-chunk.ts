@@ -2,7 +2,6 @@ import type { Access } from '../session/database.js';
 import { isTransient, rowRefusal } from '../fill/row-error.js';
 import { orRollBack } from '../fill/transaction.js';
 import { TimeHeldSpent } from '../fill/time-held.js';
-import { WriteTakenBack } from '../fill/write-rows.js';
 import type { FillTarget } from '../target.js';
 import type { ChunkOutcome, ChunkRequest } from './chunk.js';
 import type { RangeLease } from './lease.js';
@@ -47,7 +46,7 @@ export async function fillChunk(
   try {
     return marked(await of('all'));
   } catch (error) {
-    const refused = rowRefusal(error) !== undefined || error instanceof WriteTakenBack;
+    const refused = rowRefusal(error) !== undefined;
     const slow = isTransient(error) || error instanceof TimeHeldSpent;
     if (!refused && !slow) throw error;
     if (!refused && !isSmall(lease, request)) return { kind: 'slow' };
