@@ -66,7 +66,10 @@ describe('on the database', () => {
   it('exits 3 and prints what blocks when preflight fails', async () => {
     const url = await database();
     await sql(url, 'alter table "Group" enable row level security, force row level security');
-    await sql(url, `alter table "Group" drop constraint "Group_pkey"; alter table "Group" add column code text not null unique default gen_random_uuid()::text`);
+    await sql(
+      url,
+      `alter table "Group" drop constraint "Group_pkey"; alter table "Group" add column code text not null unique default gen_random_uuid()::text`,
+    );
     const { code, err } = await highwater({ HIGHWATER_DATABASE_URL: url }, 'preflight', planFile('keyless'));
     expect(code).toBe(3);
     expect(err).toContain('HW1103');

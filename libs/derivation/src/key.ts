@@ -28,9 +28,14 @@ export function compileKey(
   if (names.length === 0) {
     const without = reasonAgainstPlace(table, candidates, lookup);
     if (without === undefined) return [placeOfRow];
-    lookup.issues.add(codes.NoKey, path, `table ${nameOf(table)} has no primary key and the plan names no key${without}`, {
-      help: wayOut,
-    });
+    lookup.issues.add(
+      codes.NoKey,
+      path,
+      `table ${nameOf(table)} has no primary key and the plan names no key${without}`,
+      {
+        help: wayOut,
+      },
+    );
     return undefined;
   }
   const columns = names.map((name) => lookup.column(table, name, path));
@@ -54,7 +59,8 @@ function reasonAgainstPlace(table: CatalogTable, candidates: readonly string[], 
   // with one the stream can tell what was inserted, so it is not given up in silence
   if (candidates.length > 0) return '';
   if (table.kind === 'p') return '; a partitioned table is not swept by blocks, of which each partition has its own';
-  if (lookup.plan.journal) return '; the journal remembers rows by their key, and where a row lies changes when it is updated';
+  if (lookup.plan.journal)
+    return '; the journal remembers rows by their key, and where a row lies changes when it is updated';
   return undefined;
 }
 
