@@ -41,7 +41,7 @@ describe('highwater', () => {
   it('lists the verbs that there are', async () => {
     const { code, out } = await highwater('--help');
     expect(code).toBe(0);
-    for (const verb of 'init plan preflight run start status watch wait set pause resume halt hold release approve verify unfillable readiness cutover unenforce finish events doctor config completion version'.split(
+    for (const verb of 'init plan preflight run start status watch wait set pause resume halt hold release approve verify unfillable readiness cutover unenforce rollback finish events doctor config completion version'.split(
       ' ',
     ))
       expect(out).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));

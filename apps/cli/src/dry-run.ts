@@ -21,10 +21,12 @@ export async function dryRun(
   client: ServiceClient,
   migration: string,
   request: PlannedRequest,
-  followedBy?: (step: PlannedStep) => boolean,
+  /** Which of the plan's steps follow, or the steps themselves. */
+  followedBy?: ((step: PlannedStep) => boolean) | readonly PlannedStep[],
 ): Promise<void> {
   const found = (await client.list()).find((one) => one.id === migration);
-  const steps = followedBy ? (await client.steps(migration)).filter(followedBy) : [];
+  const steps =
+    typeof followedBy === 'function' ? (await client.steps(migration)).filter(followedBy) : (followedBy ?? []);
   const state = { phase: found?.phase ?? 'none', pause: found?.pause ?? 'running' };
   if (session.format === 'json') {
     session.terminal.out(json({ dryRun: true, migration, ...state, request, steps }));

@@ -17,6 +17,7 @@ import { plan } from './verbs/plan.js';
 import { preflight } from './verbs/preflight.js';
 import { readiness } from './verbs/readiness.js';
 import { run, type RunOptions } from './verbs/run.js';
+import { rollback, type RollbackOptions } from './verbs/rollback.js';
 import { set, type SetOptions } from './verbs/set.js';
 import { start, type StartOptions } from './verbs/start.js';
 import { status } from './verbs/status.js';
@@ -74,6 +75,7 @@ function onTheDatabase(session: Session, verb: Verb): void {
     (file: string | undefined, options: InitOptions) => init(session, file, options),
   )
     .option('--print-grants', 'print the SQL for an administrator, change nothing')
+    .option('--backup <reference>', 'where your own backup is; recorded, and shown wherever a rollback is looked at')
     .option('--role-prefix <prefix>', 'first part of the database roles', 'highwater_');
   verb('plan <file>', 'judge a plan; with a database, show each step, its SQL and its lock', (file: string) =>
     plan(session, file),
@@ -189,6 +191,13 @@ function ofTheCutover(session: Session, remote: Verb): void {
       'unenforce [migration]',
       'drop NOT NULL again; the bridge stays',
       (id: string | undefined, options: UnenforceOptions) => unenforce(session, id, options),
+    ),
+  );
+  bounded(
+    remote(
+      'rollback [migration]',
+      'take back what the migration made and, with a journal, what it wrote',
+      (id: string | undefined, options: RollbackOptions) => rollback(session, id, options),
     ),
   );
   remote('finish [migration]', 'take down what is ours', (id: string | undefined, options: FinishOptions) =>

@@ -74,6 +74,8 @@ export class ServiceClient {
     ).tables;
   steps = async (id: string): Promise<readonly PlannedStep[]> =>
     (await this.ask<{ steps: readonly PlannedStep[] }>('GET', `/migrations/${encodeURIComponent(id)}/steps`)).steps;
+  rollbackSteps = async (id: string): Promise<readonly PlannedStep[]> =>
+    (await this.ask<{ steps: readonly PlannedStep[] }>('GET', `/migrations/${encodeURIComponent(id)}/rollback`)).steps;
   operation = (id: string): Promise<Operation> => this.ask('GET', `/operations/${encodeURIComponent(id)}`);
   readiness = (id: string | undefined): Promise<ReadinessView> => this.ask('GET', `/cutover/readiness${query(id)}`);
   cutover = (id: string | undefined, generation: string, body: object): Promise<Operation> =>

@@ -98,6 +98,10 @@ function endOf(status: MigrationStatusView): readonly Fact[] {
         .map(([name, value]) => `${name} ${value}`)
         .join(', '),
     ],
+    ...(status.backup ? [['backup', `${status.backup.reference}, recorded ${status.backup.recordedAt}`] as const] : []),
+    ...(status.outcome === null ? [] : [['outcome', status.outcome] as const]),
+    ...status.undone.map((one): Fact => ['undone', one]),
+    ...status.kept.map((one): Fact => ['kept', one]),
     ['measured', status.evaluatedAt],
   ];
 }

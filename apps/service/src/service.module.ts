@@ -29,6 +29,9 @@ import { HoldMigrationHandler } from './migrations/hold-migration.js';
 import { ReadRowSecurityHandler } from './migrations/read-row-security.js';
 import { ReadStepsHandler } from './migrations/read-steps.js';
 import { ReleaseMigrationHandler } from './migrations/release-migration.js';
+import { ReadRollbackStepsHandler } from './migrations/read-rollback-steps.js';
+import { RollBackMigrationHandler } from './migrations/roll-back-migration.js';
+import { RollbackController } from './migrations/rollback.controller.js';
 import { UnenforceMigrationHandler } from './migrations/unenforce-migration.js';
 import { OperationsController } from './operations/operations.controller.js';
 import { ReadOperationHandler } from './operations/read-operation.js';
@@ -53,6 +56,7 @@ const handlers = [
   HoldMigrationHandler,
   ReleaseMigrationHandler,
   ApproveMigrationHandler,
+  RollBackMigrationHandler,
   UnenforceMigrationHandler,
   VerifyMigrationHandler,
   RetryUnfillableHandler,
@@ -62,6 +66,7 @@ const handlers = [
   ListUnfillableHandler,
   ReadVerificationHandler,
   ReadRowSecurityHandler,
+  ReadRollbackStepsHandler,
   ReadStepsHandler,
   ReadReadinessHandler,
   ReadOperationHandler,
@@ -80,6 +85,7 @@ export class ServiceModule {
         UnfillableController,
         VerificationController,
         CutoverConsentController,
+        RollbackController,
         CutoverController,
         OperationsController,
         HealthController,

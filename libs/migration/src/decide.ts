@@ -67,7 +67,8 @@ export function decide(command: MigrationCommand, state: Migration): Decision {
     case 'RecordUnenforced':
       return cutover.unenforced(command, state);
     case 'RecordRolledBack':
-      if (state.phase === 'finished') return state.outcome === 'rolled-back' ? already : wrongPhase(state);
+      // what finish left on the tables (values, constraints, indexes) can still be taken back
+      if (state.phase === 'finished' && state.outcome === 'rolled-back') return already;
       return state.phase === 'cutting-over' ? wrongPhase(state) : yields('RolledBack', command.data, command);
     case 'RecordFinished':
       if (state.phase === 'finished') return state.outcome === 'finished' ? already : wrongPhase(state);

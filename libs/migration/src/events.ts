@@ -109,7 +109,14 @@ export const eventData = {
   }),
   CutoverCompleted: z.object({ attempt: count, tables: z.array(target) }),
   Unenforced: z.object({ tables: z.array(target), reason: text }),
-  RolledBack: z.object({ reason: text, undone: z.array(text), leftovers: z.array(text) }),
+  RolledBack: z.object({
+    reason: text,
+    /** What was taken back, in words, with counts. */
+    undone: z.array(text),
+    /** What stays on purpose, and why: changed by the application, referred to by now, made by somebody else. */
+    kept: z.array(text).optional(),
+    leftovers: z.array(text),
+  }),
   Finished: z.object({ droppedAt: instant, leftovers: z.array(text) }),
 } as const;
 

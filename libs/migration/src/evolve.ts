@@ -17,9 +17,14 @@ function baseOf(state: LiveMigration): MigrationBase {
     unknown: _u,
     outcome: _c,
     leftovers: _l,
+    undone: _n,
+    kept: _k,
     ...base
   } = state as LiveMigration &
-    Record<'failures' | 'attempt' | 'operationId' | 'generation' | 'unknown' | 'outcome' | 'leftovers', unknown>;
+    Record<
+      'failures' | 'attempt' | 'operationId' | 'generation' | 'unknown' | 'outcome' | 'leftovers' | 'undone' | 'kept',
+      unknown
+    >;
   return base;
 }
 
@@ -182,9 +187,9 @@ export function evolve(state: Migration, event: MigrationEvent): Migration {
     case 'Unenforced':
       return enter(state, 'bridged', at, { targets: mark(state.targets, event.data.tables, 'open') });
     case 'RolledBack':
-      return end(state, at, 'rolled-back', event.data.leftovers);
+      return end(state, at, { outcome: 'rolled-back', ...event.data, kept: event.data.kept ?? [] });
     case 'Finished':
-      return end(state, at, 'finished', event.data.leftovers);
+      return end(state, at, { outcome: 'finished', ...event.data, undone: [], kept: [] });
     default:
       void data;
       return assertNever(event);
@@ -200,12 +205,14 @@ const approved = (
     ? { ...state, rowSecurityApprovals: [...state.rowSecurityApprovals, approval] }
     : { ...state, approvals: [...state.approvals, approval] };
 
-const end = (
-  state: LiveMigration,
-  at: string,
-  outcome: 'finished' | 'rolled-back',
-  leftovers: readonly string[],
-): Migration => ({
+interface Ending {
+  readonly outcome: 'finished' | 'rolled-back';
+  readonly leftovers: readonly string[];
+  readonly undone: readonly string[];
+  readonly kept: readonly string[];
+}
+
+const end = (state: LiveMigration, at: string, { outcome, leftovers, undone, kept }: Ending): Migration => ({
   ...baseOf(state),
   stream: 'none',
   readyGeneration: null,
@@ -213,6 +220,8 @@ const end = (
   phaseSince: at,
   outcome,
   leftovers,
+  undone,
+  kept,
 });
 
 const impossible = (state: Migration, event: MigrationEvent): HighwaterError =>

@@ -55,7 +55,8 @@ function check(before: Migration, event: MigrationEvent, after: Migration): void
   };
   if (after.phase === 'none') return fail(1, 'an event leads to a migration');
   if (before.phase === 'none') return;
-  if (before.phase === 'finished') fail(2, 'finished is final');
+  if (before.phase === 'finished' && (event.type !== 'RolledBack' || before.outcome === 'rolled-back'))
+    fail(2, 'finished is final, but for one rollback');
   if (after.epoch !== before.epoch && after.epoch !== before.epoch + 1) fail(3, 'an epoch follows the one before');
   if (after.phase === 'enforced' && after.targets.some((t) => t.notNull && t.enforcement !== 'enforced')) {
     fail(4, 'enforced means every target that shall be NOT NULL');

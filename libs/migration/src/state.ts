@@ -10,7 +10,7 @@ import type { Blocker, EventData, LimitValues, TargetName } from './events.js';
  *                                                  ↖──CutoverFailed, Unenforced──┘
  *   StreamBroken changes no phase; the StreamOpened after it goes back to streaming (an installed bridge stays installed), so that a new
  *   NULL-only sweep follows. Once enforced there is nothing left to sweep: the phase stays.
- *   RolledBack → finished, from every phase but cutting-over.
+ *   RolledBack → finished, from every phase but cutting-over; after Finished too, once.
  */
 export const phases = [
   'none',
@@ -108,7 +108,16 @@ export type Migration =
         unknown: { table: TargetName; step: string } | null;
       }
     >
-  | In<'finished', { outcome: 'finished' | 'rolled-back'; leftovers: readonly string[] }>;
+  | In<
+      'finished',
+      {
+        outcome: 'finished' | 'rolled-back';
+        leftovers: readonly string[];
+        /** Of a rollback: what it took back, and what stays and why; in words. */
+        undone: readonly string[];
+        kept: readonly string[];
+      }
+    >;
 
 export type LiveMigration = Exclude<Migration, { phase: 'none' }>;
 

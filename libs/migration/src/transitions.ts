@@ -43,6 +43,6 @@ export const transitions: Readonly<Record<CommandType, Row>> = {
   ReconcileCutover:            ['Unplanned', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'Stale', '.', '.', 'x'],
   CompleteCutover:             ['Unplanned', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'Stale', 'NotEnforced', '.', 'x'],
   RecordUnenforced:            ['Unplanned', 'x', 'x', 'x', 'x', 'x', 'x', 'x', '.', 'x', '+', 'x'],
-  RecordRolledBack:            ['Unplanned', '+', '+', '+', '+', '+', '+', '+', '+', 'x', '+', 'x'],
+  RecordRolledBack:            ['Unplanned', '+', '+', '+', '+', '+', '+', '+', '+', 'x', '+', '+'],
   RecordFinished:              ['Unplanned', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', '+', '.'],
 };

@@ -1,9 +1,10 @@
 import { grantsFor, initialise, parseSettings } from '@highwater/roles';
-import { json } from '../output.js';
+import { clean, json } from '../output.js';
 import type { Session } from '../session.js';
 
 export interface InitOptions {
   readonly printGrants?: boolean;
+  readonly backup?: string;
   readonly rolePrefix: string;
 }
 
@@ -16,10 +17,11 @@ export async function init(session: Session, plan: string | undefined, options: 
     session.terminal.out(session.format === 'json' ? json({ sql }) : sql);
     return;
   }
-  const { version, applied } = await initialise(settings);
-  if (session.format === 'json') session.terminal.out(json({ version, applied }));
+  const { version, applied } = await initialise(settings, options.backup);
+  if (session.format === 'json') session.terminal.out(json({ version, applied, backup: options.backup ?? null }));
   else {
     const done = applied.length === 0 ? 'was there already' : `installed (${applied.join(', ')})`;
-    session.terminal.out(`schema highwater version ${version} ${done}\n`);
+    const backup = options.backup === undefined ? '' : `backup on record: ${clean(options.backup)}\n`;
+    session.terminal.out(`schema highwater version ${version} ${done}\n${backup}`);
   }
 }

@@ -24,7 +24,7 @@ export async function start(session: Session, what: string | undefined, options:
       client,
       migration,
       request,
-      ({ step }) => !/^(cutover|finish|unenforce|index$|foreign)/.test(step),
+      ({ step }) => !/^(cutover|finish|rollback|unenforce|index$|foreign)/.test(step),
     );
   }
   const operation = await session.follow(await client.act(migration, 'start', {}), client.operation);

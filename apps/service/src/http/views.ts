@@ -92,6 +92,10 @@ export const statusView = z.looseObject({
     .nullable(),
   limits: z.record(text, count),
   resumedFrom: z.object({ position: text, at: instant }).nullable(),
+  outcome: z.enum(['finished', 'rolled-back']).nullable(),
+  undone: z.array(text),
+  kept: z.array(text),
+  backup: z.object({ reference: text, recordedAt: instant, recordedBy: text }).nullable(),
   statusLine: text,
   evaluatedAt: instant,
 });

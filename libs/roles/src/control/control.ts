@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { listMigrations, tryLead } from '@highwater/target-db';
+import { listMigrations, migrationsToRollBack, tryLead } from '@highwater/target-db';
 import type { ControlContext } from './context.js';
 import { MigrationProcess } from './migration-process.js';
 
@@ -73,13 +73,17 @@ export class Control {
   }
 
   private async adopt(): Promise<void> {
-    for (const migration of await listMigrations(this.context.database.state)) {
+    const { state } = this.context.database;
+    const wanted = await migrationsToRollBack(state);
+    for (const migration of await listMigrations(state)) {
       const running = this.processes.get(migration.id);
-      if (migration.phase === 'finished' && running) {
+      // what is finished can still be rolled back
+      const over = migration.phase === 'finished' && !wanted.has(migration.id);
+      if (over && running) {
         await running.stop();
         this.processes.delete(migration.id);
       }
-      if (migration.phase === 'finished' || running) continue;
+      if (over || running) continue;
       const process = new MigrationProcess(this.context, migration);
       this.processes.set(migration.id, process);
       process.start();

@@ -80,6 +80,7 @@ export async function readFacts(
     begunOperationId: state.phase === 'cutting-over' ? state.operationId : null,
     finishOperationId: open('finish')?.id ?? null,
     unenforceOperationId: open('unenforce')?.id ?? null,
+    rollbackOperationId: open('rollback')?.id ?? null,
     bridgeJudged: bridgeJudged(open('finish')),
   };
   return { facts, progress };

@@ -30,6 +30,7 @@ import { finish } from './acts/finish.js';
 import { bridgeAll } from './acts/install-bridge.js';
 import { buildNullIndexes } from './acts/null-indexes.js';
 import { openStream } from './acts/open-stream.js';
+import { rollBack } from './acts/rollback.js';
 import { keepWithinRetention } from './acts/retention.js';
 import { completeSweep, startSweep, startTailPass } from './acts/sweep.js';
 import { unenforceAsked } from './acts/unenforce.js';
@@ -170,9 +171,10 @@ export class MigrationProcess {
 
   private async act(): Promise<void> {
     const state = await this.state();
-    if (!state || state.phase === 'finished') return;
+    if (!state) return;
+    const operations = await openOperations(this.context.database.state, this.migration.id);
+    if (state.phase === 'finished' && !operations.some((one) => one.verb === 'rollback')) return;
     const process = await this.resolved();
-    const operations = await openOperations(this.context.database.state, process.id);
     const { facts } = await readFacts(this.context, process, state, operations, {
       nulls: this.nulls,
       schemaChanged: this.schemaChanged,
@@ -244,7 +246,10 @@ export class MigrationProcess {
         return askForCutover(context, process.id, this.readiness?.generation ?? '');
       case 'finish':
         doing('taking our objects away');
-        return this.finish(act.operationId, process, state);
+        return this.end(act, process, state);
+      case 'rollback':
+        doing('stopping what still runs');
+        return this.end(act, process, state);
     }
   }
 
@@ -254,16 +259,25 @@ export class MigrationProcess {
     await carryOutLong(this.context, await this.resolved(), state, this.ended.signal);
   }
 
-  private async finish(operationId: string, process: ProcessState, state: LiveMigration): Promise<void> {
-    const operation = (await openOperations(this.context.database.state, process.id)).find(
-      (one) => one.id === operationId,
+  /** Finish and rollback: the last act of a migration, after which nobody carries out what is still open. */
+  private async end(
+    act: Extract<Act, { kind: 'finish' | 'rollback' }>,
+    process: ProcessState,
+    state: LiveMigration,
+  ): Promise<void> {
+    const { context } = this;
+    const { signal } = this.ended;
+    const operation = (await openOperations(context.database.state, process.id)).find(
+      (one) => one.id === act.operationId,
     );
     if (!operation) return;
-    const result = await finish(this.context, process, state, operation, this.ended.signal, {
-      ...(typeof operation.request['afterMs'] === 'number' ? { afterMs: operation.request['afterMs'] } : {}),
-    });
-    await markOperation(this.context.database.state, operationId, 'succeeded', { result });
-    await failOpen(this.context, process.id);
+    const { afterMs } = operation.request;
+    const result =
+      act.kind === 'finish'
+        ? await finish(context, process, state, operation, signal, typeof afterMs === 'number' ? { afterMs } : {})
+        : await rollBack(context, process, state, operation, signal);
+    await markOperation(context.database.state, act.operationId, 'succeeded', { result });
+    await failOpen(context, process.id);
     await this.evaluate();
   }
 

@@ -18,6 +18,7 @@ export type Act =
   | { readonly kind: 'undoGuard' }
   | { readonly kind: 'unenforce'; readonly operationId: string }
   | { readonly kind: 'finish'; readonly operationId: string }
+  | { readonly kind: 'rollback'; readonly operationId: string }
   | { readonly kind: 'wait'; readonly reason: WaitReason };
 
 /** Why nothing is being done; the words an operator sees. */
@@ -56,6 +57,9 @@ const tailPassesMin = 3;
  * ```
  */
 export function nextAct(facts: ProcessFacts): Act {
+  // before everything else, and for as long as it takes: what is half taken back is nobody's to go on with
+  if (facts.rollbackOperationId !== null && facts.phase !== 'cutting-over')
+    return { kind: 'rollback', operationId: facts.rollbackOperationId };
   if (facts.phase === 'finished') return wait('Finished');
   if (facts.phase === 'enforced') return onceEnforced(facts);
   if (facts.phase === 'cutting-over') {

@@ -5,7 +5,7 @@ import { issue, projectState, streamOf, type ControlContext, type Issuer } from 
 import { preflight } from './acts/preflight.js';
 import { notReady, preflightFailed, stopped } from './codes.js';
 import type { ProcessState } from './process-state.js';
-import { phaseError } from './refusals.js';
+import { attemptUnderWay, phaseError } from './refusals.js';
 
 const issuerOf = (operation: StoredOperation): Issuer => ({ actor: operation.actor, operationId: operation.id });
 const reasonOf = (operation: StoredOperation): string => String(operation.request['reason'] ?? '');
@@ -42,7 +42,8 @@ export async function carryOut(
     // a halt overtakes a pause that is still being waited for; a resume overtakes nothing, and nothing overtakes a resume
     if (ordered && (unsettled.has('resume') || (operation.verb === 'resume' && unsettled.size > 0))) continue;
     try {
-      if ((await carryOutOne(context, process, operation)) === 'later' && ordered) unsettled.add(operation.verb);
+      if ((await carryOutOne(context, process, operation, operations)) === 'later' && ordered)
+        unsettled.add(operation.verb);
     } catch (error) {
       if (!isHighwaterError(error) || error.retry !== 'never') {
         if (ordered) unsettled.add(operation.verb);
@@ -73,6 +74,7 @@ async function carryOutOne(
   context: ControlContext,
   process: ProcessState,
   operation: StoredOperation,
+  open: readonly StoredOperation[],
 ): Promise<'later' | undefined> {
   const { state: access } = context.database;
   const gate = { migrationId: process.id, short: process.short };
@@ -124,6 +126,8 @@ async function carryOutOne(
       return done({ pause: state.pause });
     }
     case 'resume': {
+      const rollback = open.find((one) => one.verb === 'rollback');
+      if (rollback) throw attemptUnderWay(process.id, rollback.id, 'rollback'); // a gate that opens now would fill what was just taken back
       const state = await issue(context, process.id, 'Resume', { reason: reasonOf(operation) }, by);
       return done({ pause: state.pause });
     }
@@ -176,6 +180,13 @@ async function carryOutOne(
           'read /cutover/readiness again and decide again',
         );
       return;
+    }
+    case 'rollback': {
+      const { state } = await context.runner.state(streamOf(process.id));
+      if (state.phase === 'finished' && state.outcome === 'rolled-back')
+        return done({ undone: state.undone, kept: state.kept, leftovers: state.leftovers });
+      if (operation.status === 'accepted') await markOperation(access, operation.id, 'running');
+      return; // the act follows, after a cutover that is under way
     }
     case 'finish': {
       const { state } = await context.runner.state(streamOf(process.id));

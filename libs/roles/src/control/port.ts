@@ -156,6 +156,13 @@ export interface MigrationStatusView {
   } | null;
   readonly ddlSteps: readonly DdlStepView[];
   readonly leftovers: readonly string[];
+  /** How it ended; null: it has not. */
+  readonly outcome: 'finished' | 'rolled-back' | null;
+  /** What a rollback took back, and what stays and why; in words, with counts. */
+  readonly undone: readonly string[];
+  readonly kept: readonly string[];
+  /** What the operator would restore from, as told to `init --backup`; null: nothing was told. */
+  readonly backup: { readonly reference: string; readonly recordedAt: string; readonly recordedBy: string } | null;
   readonly statusLine: string;
   readonly evaluatedAt: string;
 }
@@ -323,6 +330,10 @@ export interface MigrationControl {
   rowSecurity(id: string): Promise<readonly RowSecurityReport[]>;
   /** Drops NOT NULL again and keeps the bridge. */
   unenforce(id: string, input: LockLimits, context: CommandContext): Promise<Operation>;
+  /** Takes back what the migration made and, with a journal, what it wrote; nothing else. */
+  rollback(id: string, input: LockLimits, context: CommandContext): Promise<Operation>;
+  /** What `rollback` would do now, with statements and counts. */
+  rollbackSteps(id: string): Promise<readonly PlannedStep[]>;
   /** Every step with its SQL and its lock, as the catalog is now. */
   steps(id: string): Promise<readonly PlannedStep[]>;
   setLimits(id: string, limits: Partial<Limits>, context: CommandContext): Promise<Operation>;

@@ -46,6 +46,7 @@ export interface ProcessFacts {
   readonly begunOperationId: string | null;
   readonly finishOperationId: string | null;
   readonly unenforceOperationId: string | null;
+  readonly rollbackOperationId: string | null;
   /** finish has found the bridge unused and stored that: it may take the stream down, broken or not. */
   readonly bridgeJudged: boolean;
 }

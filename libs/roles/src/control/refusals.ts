@@ -43,12 +43,20 @@ export const keyReused = (key: string): HighwaterError =>
   });
 
 export function phaseError(id: string, asked: string, state: LiveMigration): HighwaterError {
+  const rolledBack = state.phase === 'finished' && state.outcome === 'rolled-back';
   const after =
-    state.phase === 'enforced' && asked === 'cutover' ? 'it is enforced already' : `it is in phase "${state.phase}"`;
-  return new HighwaterError(codes.wrongPhase, 'never', `${asked} refused for migration "${id}": ${after}`, {
-    migration: id,
-    phase: state.phase,
-  });
+    state.phase === 'enforced' && asked === 'cutover'
+      ? 'it is enforced already'
+      : rolledBack
+        ? 'it was rolled back'
+        : `it is in phase "${state.phase}"`;
+  return new HighwaterError(
+    codes.wrongPhase,
+    'never',
+    `${asked} refused for migration "${id}": ${after}`,
+    { migration: id, phase: state.phase },
+    rolledBack ? 'its history stays under its name; plan it again under another one' : undefined,
+  );
 }
 
 /** A filter that names nothing of this plan: an empty answer would look like "all is well". */

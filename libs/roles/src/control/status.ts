@@ -1,6 +1,6 @@
 import { formatStatusLine, type MigrationStatus, type RateWindow, estimateEta, percentDone } from '@highwater/sweep';
 import type { FenceSeen, LiveMigration, SlotSeen } from '@highwater/migration';
-import type { BridgeUse, RecordedDdlStep, SeenWorker, TargetProgress } from '@highwater/target-db';
+import type { BackupReference, BridgeUse, RecordedDdlStep, SeenWorker, TargetProgress } from '@highwater/target-db';
 import type { NullCounts } from './null-counts.js';
 import { slotStatus } from './observe-stream.js';
 import type { CutoverStatus, HintTally, MigrationStatusView, TableStatus } from './port.js';
@@ -16,6 +16,7 @@ export interface StatusInput {
   readonly slot: SlotSeen | null;
   readonly fence: FenceSeen | null;
   readonly workers: readonly SeenWorker[];
+  readonly backup?: BackupReference | undefined;
   readonly resumedFrom: MigrationStatusView['resumedFrom'];
   readonly rowSecurity: MigrationStatusView['rowSecurity'];
   readonly rate: RateWindow;
@@ -121,6 +122,10 @@ export function statusView(input: StatusInput): MigrationStatusView {
       at: step.at,
     })),
     leftovers: state.phase === 'finished' ? state.leftovers : [],
+    outcome: state.phase === 'finished' ? state.outcome : null,
+    undone: state.phase === 'finished' ? state.undone : [],
+    kept: state.phase === 'finished' ? state.kept : [],
+    backup: input.backup ?? null,
     statusLine: formatStatusLine(line),
     evaluatedAt: now.toISOString(),
   };

@@ -1,4 +1,11 @@
-import { installSchema, openDatabase, plannedRowSecurity, printGrants, type Database } from '@highwater/target-db';
+import {
+  installSchema,
+  openDatabase,
+  plannedRowSecurity,
+  printGrants,
+  recordBackup,
+  type Database,
+} from '@highwater/target-db';
 import { inspect, type PreflightOutcome } from '../control/acts/preflight.js';
 import { resolvePlan } from '../control/resolve.js';
 import type { Settings } from '../settings.js';
@@ -8,8 +15,16 @@ import { describePlan } from './describe-plan.js';
 // What is done directly on the database, without a service and before there is a migration.
 
 /** Installs or upgrades schema `highwater` as the ddl access and grants it to the others; does nothing when it is there. */
-export const initialise = (settings: Settings): Promise<{ version: number; applied: readonly number[] }> =>
-  withDatabase(settings, (database) => installSchema(database));
+export const initialise = (
+  settings: Settings,
+  /** Where the operator's own backup is: recorded as evidence. */
+  backup?: string,
+): Promise<{ version: number; applied: readonly number[] }> =>
+  withDatabase(settings, async (database) => {
+    const installed = await installSchema(database);
+    if (backup !== undefined) await recordBackup(database.ddl, backup);
+    return installed;
+  });
 
 /** The SQL an administrator runs once: roles under the prefix and, with a plan, exactly the privileges that it needs. Changes nothing. */
 export const grantsFor = (settings: Settings, rolePrefix: string, source?: string): Promise<string> =>

@@ -33,6 +33,7 @@ const sent: Readonly<Partial<Record<string, Failpoint>>> = {
   guard: 'cutover.guardSent',
   'set-not-null': 'cutover.setNotNullSent',
   'drop-bridge': 'finish.bridgeSent',
+  rollback: 'rollback.objectSent',
 };
 
 /** One parsed result per statement is what the driver answers to a message of several; its type says otherwise. */

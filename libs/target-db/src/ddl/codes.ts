@@ -18,6 +18,8 @@ export const ddlCodes = {
   uniqueCollisions: 'HW5022',
   /** HW5021 The partial index that makes the proof cheap is missing or invalid; the guard would scan the table under its lock. Ask again: it is built first. */
   noProofIndex: 'HW5021',
+  /** HW5040 A rollback meets rows that somebody holds at every look (an open transaction, a prepared one). It waits for nobody and goes on by itself; end the transaction that holds them. */
+  rowsHeld: 'HW5040',
   /** HW5030 The column's type in the plan is unknown to the server, or an existing column has another type. Correct `target.type`. */
   typeUnknown: 'HW5030',
 } as const satisfies Record<string, ErrorCode>;

@@ -4,4 +4,6 @@ import type { ErrorCode } from '@highwater/kernel';
 export const installCodes = {
   /** HW2001 Schema highwater was made by a newer Highwater than this one, which cannot know what it may write there. Run the newer version. */
   schemaNewer: 'HW2001',
+  /** HW2002 The reference given to `init --backup` is empty or longer than 500 characters. It is evidence for people: a path, an id, a URL without credentials. */
+  backupReference: 'HW2002',
 } as const satisfies Record<string, ErrorCode>;

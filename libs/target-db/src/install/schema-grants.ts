@@ -55,7 +55,9 @@ const tableGrants: readonly {
   { to: ['bridge'], privileges: 'insert', tables: ['journal'] },
   { to: ['state'], privileges: 'select', tables: ['journal'] },
   // written with the statements that make the objects, by the owner of the schema alone
-  { to: ['state'], privileges: 'select', tables: ['created_object'] },
+  { to: ['state'], privileges: 'select', tables: ['created_object', 'backup_reference'] },
+  { to: ['fill'], privileges: 'select, insert, update', tables: ['rollback_progress'] },
+  { to: ['state'], privileges: 'select', tables: ['rollback_progress'] },
   { to: ['fill'], privileges: 'select', tables: ['migration', 'gate', 'fence', 'schema_version'] },
   // an entity that the bridge makes is recorded by the same statement
   { to: ['bridge'], privileges: 'insert', tables: ['created_entity'] },

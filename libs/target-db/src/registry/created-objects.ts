@@ -74,6 +74,8 @@ export async function confirmCreated(ddl: Access, object: CreatedObject): Promis
 export interface CreatedObjectNow extends CreatedObject {
   /** `gone`: dropped since. `changed`: an object of that name says something else now, so it is not ours any more. */
   readonly now: 'present' | 'changed' | 'gone';
+  /** When a rollback took it back; null: it did not. */
+  readonly undoneAt: Date | null;
   /** The table and the object as the catalog writes them; null when the table is gone. */
   readonly table: string | null;
   readonly ident: string;
@@ -89,7 +91,7 @@ export const readCreated = (access: Access, migrationId: string): Promise<Create
   access.query<CreatedObjectNow & Record<string, unknown>>(
     'reading what the migration made',
     `select o.migration_id as "migrationId", o.target_no as "targetNo", o.kind, o.relid::int8::float8 as relid, o.name,
-            case when d.definition is null then 'gone' when o.definition is null or o.definition = d.definition then 'present' else 'changed' end as now,
+            case when d.definition is null then 'gone' when o.definition is null or o.definition = d.definition then 'present' else 'changed' end as now, o.undone_at as "undoneAt",
             format('%I.%I', n.nspname, c.relname) as table, format('%I', o.name) as ident, format('%I', n.nspname) as schema,
             c.relkind in ('p', 'I') as partitioned,
             case o.kind when 'constraint' then exists (select from pg_constraint k where k.conrelid = o.relid and k.conname = o.name and k.conparentid <> 0)

@@ -132,3 +132,12 @@ export async function markOperation(
     ],
   );
 }
+
+/** Migrations of which somebody has asked for a rollback that is not over, whatever their phase. */
+export async function migrationsToRollBack(state: Access): Promise<ReadonlySet<string>> {
+  const rows = await state.query<{ id: string }>(
+    'looking for rollbacks',
+    `select distinct migration_id as id from highwater.operation where verb = 'rollback' and status in ('accepted', 'running') and migration_id is not null`,
+  );
+  return new Set(rows.map(({ id }) => id));
+}

@@ -1,26 +1,19 @@
-import { deleteGroups, deleteTopics, listTopics, topicNames } from '@highwater/messaging';
+import { listTopics, topicNames } from '@highwater/messaging';
 import type { LiveMigration } from '@highwater/migration';
 import {
-  drainGate,
   dropBridge,
   dropNullIndex,
-  dropSlot,
   leftoversOf,
   markOperation,
   serverNow,
-  slotFacts,
   type StoredOperation,
 } from '@highwater/target-db';
 import { failpoint } from '@highwater/telemetry';
-import { issue, projectState, streamOf, type ControlContext } from '../context.js';
+import { issue, type ControlContext } from '../context.js';
 import type { ProcessState } from '../process-state.js';
-import { waitUntil } from '../wait-until.js';
-import { tidyStreams } from './tidy-streams.js';
 import { assertBridgeUnused, bridgeJudged, judged } from './bridge-unused.js';
 import { budgetOf } from './budget.js';
-
-/** How long relays get to leave the slot by themselves before the one that holds it is ended. */
-const relayLeavesMs = 5_000;
+import { takeStreamDown } from './take-stream-down.js';
 
 /**
  * Takes everything of ours off the user's tables, slots, publications and topics. Each step looks first, so a crash between two is only a
@@ -34,31 +27,14 @@ export async function finish(
   signal: AbortSignal,
   asked: { afterMs?: number },
 ): Promise<{ leftovers: string[] }> {
-  const { database, kafka } = context;
+  const { database } = context;
   if (!bridgeJudged(operation)) {
     if (operation.request['bridgeUnused'] !== true)
       await assertBridgeUnused(context, process.id, state, Math.max(state.windowMs, asked.afterMs ?? 0), signal);
     await markOperation(database.state, operation.id, 'running', { result: judged });
   }
   await failpoint('finish.afterJudged');
-  process.finishing = true;
-  // relays and fillers of every process stop when they see the migration without a stream; the gate closes with it
-  const { version } = await context.runner.state(streamOf(process.id));
-  await projectState(context, process.id, { ...state, stream: 'none' }, version);
-  await drainGate(database.state, { migrationId: process.id, short: process.short }, ['sweep', 'live']);
-  if (state.streamFacts) {
-    const { slot } = state.streamFacts;
-    await waitUntil(async () => ((await slotFacts(database.state, slot)).active ? undefined : true), {
-      limitMs: relayLeavesMs,
-      signal,
-    });
-    await dropSlot(database.stream, state.streamFacts.slot);
-    await failpoint('finish.afterSlot');
-    await tidyStreams(context, process, { before: state.epoch + 1 });
-    await failpoint('finish.afterPublication');
-  }
-  if (kafka && state.streamPlanned) await dropTopics(context, process);
-  await failpoint('finish.afterTopics');
+  await takeStreamDown(context, process, state, signal);
   for (const target of process.targets) {
     await dropNullIndex(database, target, signal);
     await failpoint('finish.afterNullIndex');
@@ -76,15 +52,7 @@ export async function finish(
   return { leftovers };
 }
 
-async function dropTopics({ kafka }: ControlContext, process: ProcessState): Promise<void> {
-  if (!kafka) return;
-  const names = topicNames(kafka.topicPrefix, process.id);
-  await deleteTopics(kafka, [names.hints, names.deadLetter]);
-  // a member that has not left yet keeps its group: it is an offset store without topics then, and expires by itself
-  await deleteGroups(kafka, [names.group]).catch(() => undefined);
-}
-
-async function remaining({ database, kafka }: ControlContext, process: ProcessState): Promise<string[]> {
+export async function remaining({ database, kafka }: ControlContext, process: ProcessState): Promise<string[]> {
   const objects = (await leftoversOf(database.state, process.short)).map(
     (one) => `${one.kind} ${one.name}${one.on ? ` on ${one.on}` : ''}`,
   );
