@@ -29,6 +29,7 @@ const bridged: ProcessFacts = {
   begunOperationId: null,
   finishOperationId: null,
   unenforceOperationId: null,
+  rollbackOperationId: null,
   bridgeJudged: false,
 };
 const act = (facts: Partial<ProcessFacts>): unknown => nextAct({ ...bridged, ...facts });

@@ -33,11 +33,11 @@ import type {
 } from './port.js';
 import { attemptUnderWay, notEvaluated, NotReady, phaseError } from './refusals.js';
 import { Requests } from './requests.js';
-import { readPlan, resolveOrRemember, resolvePlan, shortOf, type ResolvedPlan } from './resolve.js';
+import { readPlan, resolvePlan, shortOf, type ResolvedPlan } from './resolve.js';
 import { refuseWithoutRowSecurity, rowSecurityOf } from './acts/row-security.js';
 import { describePlan, describeUnenforce } from '../setup/describe-plan.js';
-import { describeRollback } from '../setup/describe-rollback.js';
 import { bridgeJudged } from './acts/bridge-unused.js';
+import { askForRollback, notWhileRollingBack, rollbackSteps } from './rollback-requests.js';
 import { targetsNamed } from './targets-named.js';
 import { listUnfillable } from './unfillable-view.js';
 import { verificationView } from './verification-view.js';
@@ -210,27 +210,11 @@ export class UseCases implements MigrationControl {
     return this.ask(id, 'unenforce', { ...input, reason: by.reason ?? '' }, by);
   }
 
-  /**
-   * From every phase, after `finish` too; once. Before the start it takes the plan back and nothing else, since nothing else is there.
-   */
-  async rollback(id: string, input: LockLimits, by: CommandContext): Promise<Operation> {
-    const request = { ...input, reason: by.reason ?? '' };
-    const earlier = await this.requests.earlier(id, 'rollback', request, by);
-    if (earlier) return earlier;
-    const state = await this.live(id);
-    if (state.phase === 'finished' && state.outcome === 'rolled-back') throw phaseError(id, 'rollback', state);
-    const open = await openOperations(this.context.database.state, id);
-    const attempt = open.find((one) => one.verb === 'cutover');
-    if (attempt || state.phase === 'cutting-over')
-      throw attemptUnderWay(id, attempt?.id ?? (state.phase === 'cutting-over' ? state.operationId : ''));
-    return this.ask(id, 'rollback', request, by);
-  }
+  rollback = async (id: string, input: LockLimits, by: CommandContext): Promise<Operation> =>
+    askForRollback(this.context, this.requests, id, await this.live(id), input, by);
 
-  async rollbackSteps(id: string): Promise<readonly PlannedStep[]> {
-    const state = await this.live(id);
-    const resolved = await resolveOrRemember(this.context.database.state, { id, planSource: state.planSource });
-    return describeRollback(this.context.database, resolved, id);
-  }
+  rollbackSteps = async (id: string): Promise<readonly PlannedStep[]> =>
+    rollbackSteps(this.context, id, await this.live(id));
 
   async steps(id: string): Promise<readonly PlannedStep[]> {
     const state = await this.live(id);
@@ -278,7 +262,7 @@ export class UseCases implements MigrationControl {
     const earlier = await this.requests.earlier(migration, 'cutover', asked, by);
     if (earlier) return earlier;
     if (state.phase === 'enforced' || state.phase === 'finished') throw phaseError(migration, 'cutover', state);
-    await this.notWhileRollingBack(migration, 'cutover');
+    await notWhileRollingBack(this.context, migration, 'cutover');
     const running = (await openOperations(this.context.database.state, migration)).find((o) => o.verb === 'cutover');
     if (running || state.phase === 'cutting-over')
       throw attemptUnderWay(migration, running?.id ?? (state.phase === 'cutting-over' ? state.operationId : ''));
@@ -341,7 +325,7 @@ export class UseCases implements MigrationControl {
   ): Promise<Operation> {
     const state = await this.live(id);
     if (!phases.includes(state.phase)) throw phaseError(id, verb, state);
-    await this.notWhileRollingBack(id, verb);
+    await notWhileRollingBack(this.context, id, verb);
     return this.requests.ask(id, verb, request, by);
   }
 
@@ -367,15 +351,8 @@ export class UseCases implements MigrationControl {
     by: CommandContext,
   ): Promise<Operation> {
     await this.live(id);
-    await this.notWhileRollingBack(id, verb);
+    await notWhileRollingBack(this.context, id, verb);
     return this.requests.ask(id, verb, request, by);
-  }
-
-  /** What is half taken back is nobody's to go on with; to stop what still runs is always right. */
-  private async notWhileRollingBack(id: string, verb: string): Promise<void> {
-    if (['pause', 'halt', 'set'].includes(verb)) return;
-    const rollback = (await openOperations(this.context.database.state, id)).find((one) => one.verb === 'rollback');
-    if (rollback) throw attemptUnderWay(id, rollback.id, 'rollback');
   }
 
   private async live(id: string): Promise<LiveMigration> {

@@ -4,6 +4,7 @@ import {
   columnUsers,
   countJournaled,
   describeEntityDeletion,
+  leftoverKinds,
   leftoversOf,
   readCreated,
   removalOf,
@@ -42,7 +43,8 @@ export async function describeRollback(
   for (const one of created)
     if (one.now === 'changed')
       add(`keep ${one.kind}`, one.table, 'none', `${one.ident} is not what this migration made any more`, []);
-  for (const one of await leftoversOf(database.state, targets[0]?.short ?? '')) {
+  const ours = await leftoversOf(database.state, targets[0]?.short ?? '');
+  for (const one of ours.toSorted((a, b) => leftoverKinds.indexOf(a.kind) - leftoverKinds.indexOf(b.kind))) {
     const lock = ['trigger', 'constraint'].includes(one.kind) ? 'ACCESS EXCLUSIVE' : 'none that writers wait for';
     add(`our ${one.kind}`, one.on, lock, lock === 'ACCESS EXCLUSIVE' ? bounded : 'writers go on', [removalOf(one)]);
   }

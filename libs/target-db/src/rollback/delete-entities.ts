@@ -151,10 +151,11 @@ export async function describeEntityDeletion(
 }
 
 /** Keys of made rows that are there still: what a rollback kept. The first ones. */
-export async function keptEntities(state: Access, entity: EntityToDelete, limit: number): Promise<string[][]> {
-  const rows = await state.query<{ key: string[] }>(
+export async function keptEntities(ddl: Access, entity: EntityToDelete, limit: number): Promise<string[][]> {
+  const rows = await ddl.query<{ key: string[] }>(
     'reading the entities that stay',
-    `select key from highwater.created_entity where migration_id = $1 and entity_no = $2 order by key limit $3`,
+    `select c.key from highwater.created_entity as c join ${entity.table.ident} as e on ${sameIdentity(entity, 'e', 'c.key')}
+      where c.migration_id = $1 and c.entity_no = $2 order by c.key limit $3`,
     [entity.migrationId, entity.entityNo, limit],
   );
   return rows.map((row) => row.key);

@@ -14,6 +14,7 @@ import {
   keptEntities,
   readCreated,
   readRollbackProgress,
+  restoreForeignKeys,
   rowsHeld,
   undoCreated,
   undoneBeforeValues,
@@ -78,6 +79,7 @@ export async function rollBack(
 
   const kept: Kept[] = [];
   doing(process, 'taking back policies, constraints and indexes');
+  await restoreForeignKeys(database, process, budget);
   kept.push(
     ...(await undoCreated(database, process.id, undoneBeforeValues, budget, () => failpoint('rollback.afterObject'))),
   );
@@ -260,7 +262,7 @@ async function record(
   const shown: Record<string, string[][]> = {};
   for (const entity of entities)
     if (progress.some((one) => one.what === 'entities' && one.no === entity.entityNo && one.kept > 0))
-      shown[entity.table.ident] = await keptEntities(database.state, entity, keysShownMax);
+      shown[entity.table.ident] = await keptEntities(database.ddl, entity, keysShownMax);
   const leftovers = await remaining(context, process);
   await issue(context, process.id, 'RecordRolledBack', { reason, undone, kept: stays, leftovers }, by);
   return { undone, kept: stays, leftovers, keptEntities: shown };
