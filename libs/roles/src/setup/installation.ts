@@ -30,8 +30,13 @@ export const initialise = (
 export const grantsFor = (settings: Settings, rolePrefix: string, source?: string): Promise<string> =>
   withDatabase(settings, async (database) => {
     if (source === undefined) return printGrants(database.ddl, { derivations: [], rolePrefix });
-    const { plan, derivations } = await resolvePlan(database.ddl, source);
-    return printGrants(database.ddl, { derivations, rolePrefix, rowSecurity: plannedRowSecurity(plan, derivations) });
+    const { plan, derivations, entities } = await resolvePlan(database.ddl, source);
+    return printGrants(database.ddl, {
+      derivations,
+      entities: entities.map(({ entity }) => entity),
+      rolePrefix,
+      rowSecurity: plannedRowSecurity(plan, derivations),
+    });
   });
 
 /** Resolves a plan against the catalog as it is now and tells what will be done. Throws PlanRejected; changes nothing. */
@@ -41,9 +46,9 @@ export const lookAtPlan = (settings: Settings, source: string): Promise<readonly
 /** Every preflight check of a plan, without recording anything. Throws PlanRejected. */
 export const preflightPlan = (settings: Settings, source: string): Promise<PreflightOutcome> =>
   withDatabase(settings, async (database) => {
-    const { plan, targets } = await resolvePlan(database.ddl, source);
+    const { plan, targets, entities } = await resolvePlan(database.ddl, source);
     const short = targets[0]?.short ?? '';
-    return inspect({ database, kafka: settings.kafka }, { plan, targets, short });
+    return inspect({ database, kafka: settings.kafka }, { plan, targets, entities, short });
   });
 
 async function withDatabase<T>(settings: Settings, work: (database: Database) => Promise<T>): Promise<T> {

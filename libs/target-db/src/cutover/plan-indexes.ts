@@ -1,11 +1,12 @@
-import { HighwaterError } from '@highwater/kernel';
+import type { CatalogTable } from '@highwater/derivation';
+import { HighwaterError, type MigrationId } from '@highwater/kernel';
 import { attemptDdl, type DdlBudget } from '../ddl/attempt.js';
 import { ddlCodes } from '../ddl/codes.js';
 import { ensureIndexConcurrently, findIndex, isAsPlanned, type FoundIndex } from '../ddl/concurrent-index.js';
 import { fitName } from '../ddl/names.js';
 import { recordCreated } from '../registry/created-objects.js';
 import type { Database } from '../session/database.js';
-import type { FillTarget } from '../target.js';
+import type { EntityTarget } from '../target.js';
 
 export interface PlanIndex {
   /** The team's own name, exact. */
@@ -13,6 +14,24 @@ export interface PlanIndex {
   readonly columns: readonly string[];
   readonly unique?: boolean;
 }
+
+/** The table that an index of the plan is on: of a target, or an entity's. */
+export interface IndexedTable {
+  readonly migrationId: MigrationId;
+  readonly targetNo: number | null;
+  readonly derivation: {
+    readonly table: CatalogTable;
+    /** A column that the table may not have had when the plan was compiled. */
+    readonly target?: { readonly name: string; readonly ident: string };
+  };
+}
+
+/** An entity's table, for the indexes that the plan names with the entity. */
+export const tableOfEntity = ({ migrationId, entity: { table } }: EntityTarget): IndexedTable => ({
+  migrationId,
+  targetNo: null,
+  derivation: { table },
+});
 
 interface Relation {
   readonly relid: number;
@@ -26,7 +45,7 @@ interface Relation {
  */
 export async function ensurePlanIndex(
   database: Database,
-  target: FillTarget,
+  target: IndexedTable,
   index: PlanIndex,
   budget: DdlBudget,
 ): Promise<'built' | 'adopted'> {
@@ -39,7 +58,7 @@ export async function ensurePlanIndex(
 /** Valid on the table and, where that is partitioned, on every partition. Throws HW5010 for one of that name that is another. */
 export async function findPlanIndex(
   database: Database,
-  target: FillTarget,
+  target: IndexedTable,
   index: PlanIndex,
 ): Promise<FoundIndex | undefined> {
   const { table } = target.derivation;
@@ -58,10 +77,10 @@ const another = (found: FoundIndex, on: string, index: PlanIndex): HighwaterErro
   );
 
 /** The columns as the catalog quotes them. */
-export function indexColumns(target: FillTarget, index: PlanIndex): string[] {
+export function indexColumns(target: IndexedTable, index: PlanIndex): string[] {
   const { table, target: column } = target.derivation;
   return index.columns.map((name) => {
-    const ident = name === column.name ? column.ident : table.columns.get(name)?.ident;
+    const ident = name === column?.name ? column.ident : table.columns.get(name)?.ident;
     if (ident !== undefined) return ident;
     throw new HighwaterError(
       ddlCodes.refused,
@@ -74,7 +93,7 @@ export function indexColumns(target: FillTarget, index: PlanIndex): string[] {
 
 async function onRelation(
   database: Database,
-  target: FillTarget,
+  target: IndexedTable,
   index: PlanIndex,
   relation: Relation,
   budget: DdlBudget,
@@ -113,7 +132,7 @@ type Standing = { readonly relation: Relation; readonly name: string };
 /** Attaching takes no lock that writers wait for. */
 async function attach(
   database: Database,
-  target: FillTarget,
+  target: IndexedTable,
   parent: Standing,
   child: Standing,
   budget: DdlBudget,
@@ -134,7 +153,7 @@ async function attach(
 
 const onTable = (
   database: Database,
-  target: FillTarget,
+  target: IndexedTable,
   { relid }: Relation,
   budget: DdlBudget,
   name: string,

@@ -66,6 +66,10 @@ export const preflightCodes = {
   ForeignKeyAction: 'HW2131',
   /** HW2132 The policy of the plan's row level security cannot be made: its name is taken, or it is for a role that does not exist. Correct the plan. */
   RowSecurityPolicy: 'HW2132',
+  /** HW2133 A trigger fires when an entity is inserted. It runs with the privileges of our fill access, and of the bridge's owner when the bridge makes the entity: what it may not do there refuses the entity. Look at it, then accept `EntityTrigger`. */
+  EntityTrigger: 'HW2133',
+  /** HW2134 The bridge cannot find the source of a missing entity from the row: the source is neither the row itself nor named by the row's value. Such a row stays NULL until we made the entity, and once the target is NOT NULL the application's statement fails instead. Insert the entity's source earlier than the row needs it, or accept `EntityNotBridged`. */
+  EntityNotBridged: 'HW2134',
 } as const satisfies Record<string, ErrorCode>;
 
 export type CheckName = keyof typeof preflightCodes;

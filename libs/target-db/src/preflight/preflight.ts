@@ -1,4 +1,4 @@
-import type { CompiledDerivation } from '@highwater/derivation';
+import type { CompiledDerivation, CompiledEntity } from '@highwater/derivation';
 import { isHighwaterError, messageOf } from '@highwater/kernel';
 import type { Plan } from '@highwater/plan';
 import {
@@ -14,8 +14,9 @@ import { sessionCodes } from '../session/codes.js';
 import type { Database } from '../session/database.js';
 import { isConnectionLoss } from '../session/errors.js';
 import { accessRoles } from '../session/settings.js';
-import type { FillTarget } from '../target.js';
+import type { EntityTarget, FillTarget } from '../target.js';
 import { judge, type Finding, type PreflightCheck } from './check.js';
+import { entityFindings } from './entities.js';
 import { leftoverFindings } from './leftovers.js';
 import { roleFindings } from './roles.js';
 import { policyFindings } from './row-security.js';
@@ -28,6 +29,8 @@ export interface PreflightRequest {
   readonly plan: Plan;
   /** Every entry of the plan, compiled. */
   readonly targets: readonly FillTarget[];
+  /** Every entity of the plan, compiled. */
+  readonly entities?: readonly EntityTarget[];
   /** Whether the brokers answered; leave out for a plan without a stream. */
   readonly kafka?: { readonly reachable: true } | { readonly reachable: false; readonly message: string };
 }
@@ -56,6 +59,7 @@ const isLoss = (error: unknown): boolean =>
 async function lookOnce(request: PreflightRequest, last: boolean): Promise<PreflightCheck[]> {
   const { database, plan, targets } = request;
   const derivations = targets.map((target) => target.derivation);
+  const entities = (request.entities ?? []).map((target) => target.entity);
   const connections = await Promise.all(accessRoles.map((role) => connection(database, role, last)));
   const refused = connections.filter((c) => c.status === 'fail');
   if (refused.length > 0) return refused.map((finding) => judge(finding, plan.accept));
@@ -64,11 +68,12 @@ async function lookOnce(request: PreflightRequest, last: boolean): Promise<Prefl
     ...connections,
     ...planFindings(request),
     ...(await serverFindings(database.state, plan)),
-    ...(await roleFindings(database.state, roles, derivations, plan)),
-    ...(await grantFindings(database, roles, derivations)),
+    ...(await roleFindings(database.state, roles, derivations, entities, plan)),
+    ...(await grantFindings(database, roles, derivations, entities)),
     ...(await tableFindings(database, plan, derivations)),
     ...(await policyFindings(database.state, plan, targets)),
-    ...(await ruleFindings(database, derivations)),
+    ...(await entityFindings(database.state, plan, entities, derivations)),
+    ...(await ruleFindings(database, derivations, entities)),
     ...(await leftoverFindings(database.state, targets[0]?.short)),
   ];
   return findings.map((finding) => judge(finding, plan.accept));
@@ -110,12 +115,14 @@ async function grantFindings(
   database: Database,
   roles: Readonly<Record<Grantee, string>>,
   derivations: readonly CompiledDerivation[],
+  entities: readonly CompiledEntity[],
 ): Promise<Finding[]> {
+  const tables = [...derivations, ...entities].map(({ table }) => table);
   const owners = await readOwners(
     database.state,
-    derivations.map((d) => d.table.relid),
+    [...tables, ...entities.map(({ source }) => source)].map(({ relid }) => relid),
   );
-  const checked = await checkPrivileges(database.state, requiredPrivileges(derivations, owners), roles);
+  const checked = await checkPrivileges(database.state, requiredPrivileges(derivations, owners, entities), roles);
   const missing = checked.filter((p) => !p.held);
   if (missing.length === 0)
     return [
@@ -124,16 +131,17 @@ async function grantFindings(
   return missing.map((p) => ({
     check: 'Grant',
     status: 'fail',
-    message: `access role ${p.grantee} (${roles[p.grantee]}) lacks ${p.privilege.toLowerCase()}${describe(p, derivations)}`,
+    message: `access role ${p.grantee} (${roles[p.grantee]}) lacks ${p.privilege.toLowerCase()}${describe(p, [...tables, ...[...derivations, ...entities].flatMap(({ inputs }) => inputs)])}`,
     fixSql: p.grantSql,
   }));
 }
 
-function describe({ kind, name, relid }: RequiredPrivilege, derivations: readonly CompiledDerivation[]): string {
+function describe(
+  { kind, name, relid }: RequiredPrivilege,
+  tables: readonly { readonly relid: number; readonly ident: string }[],
+): string {
   if (kind === 'database') return ' on the database';
+  if (kind === 'sequence') return ` on the sequence of column "${name}"`;
   if (kind !== 'column') return ` on ${kind} "${name}"`;
-  const table =
-    derivations.find((d) => d.table.relid === relid)?.table.ident ??
-    derivations.flatMap((d) => d.inputs).find((input) => input.relid === relid)?.ident;
-  return ` on column "${name}" of ${table ?? 'a table of the rule'}`;
+  return ` on column "${name}" of ${tables.find((table) => table.relid === relid)?.ident ?? 'a table of the rule'}`;
 }

@@ -1,4 +1,4 @@
-import type { CompiledDerivation } from '@highwater/derivation';
+import type { CompiledDerivation, CompiledEntity } from '@highwater/derivation';
 import type { Plan } from '@highwater/plan';
 import type { Grantee } from '../install/required-privileges.js';
 import type { Access } from '../session/database.js';
@@ -17,6 +17,7 @@ export async function roleFindings(
   state: Access,
   roles: Readonly<Record<Grantee, string>> & { readonly bridgeExists: boolean },
   derivations: readonly CompiledDerivation[],
+  entities: readonly CompiledEntity[],
   plan: Plan,
 ): Promise<Finding[]> {
   const rows = await state.query<RoleRow>(
@@ -67,6 +68,7 @@ export async function roleFindings(
       [by.get(roles.fill), by.get(roles.bridge)],
       by.get(roles.ddl),
       derivations,
+      entities,
       plannedRowSecurity(plan, derivations),
     )),
   ];

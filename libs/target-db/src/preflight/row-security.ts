@@ -1,4 +1,4 @@
-import type { CompiledDerivation } from '@highwater/derivation';
+import type { CompiledDerivation, CompiledEntity } from '@highwater/derivation';
 import type { Plan, PlannedRowSecurity } from '@highwater/plan';
 import { readCreated } from '../registry/created-objects.js';
 import type { Access } from '../session/database.js';
@@ -33,6 +33,7 @@ export async function blindRoleFindings(
   roles: readonly (SeeingRole | undefined)[],
   ddl: SeeingRole | undefined,
   derivations: readonly CompiledDerivation[],
+  entities: readonly CompiledEntity[],
   planned: ReadonlyMap<number, PlannedRowSecurity>,
 ): Promise<Finding[]> {
   const readers = [...roles, ddl];
@@ -47,7 +48,7 @@ export async function blindRoleFindings(
        from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where c.oid = any($1::oid[]) and (c.relrowsecurity or c.oid = any($4::oid[])) order by 1`,
     [
-      derivations.flatMap((d) => [d.table.relid, ...d.inputs.map((i) => i.relid)]),
+      [...derivations, ...entities].flatMap((d) => [d.table.relid, ...d.inputs.map((i) => i.relid)]),
       readers.flatMap((r) => r?.name ?? []),
       derivations.map((d) => d.table.relid),
       [...planned.keys()],

@@ -1,4 +1,4 @@
-import type { CompiledDerivation, TableSearch } from '@highwater/derivation';
+import type { CompiledDerivation, CompiledEntity, DerivationInput, TableSearch } from '@highwater/derivation';
 import { messageOf } from '@highwater/kernel';
 import type { Access, Database } from '../session/database.js';
 import { isConnectionLoss } from '../session/errors.js';
@@ -6,26 +6,54 @@ import { sqlstateOf } from '../session/sqlstate.js';
 import type { Finding } from './check.js';
 
 /** What running the rules would show late: each of them is run once, over a row of NULLs, and its look-ups are held against the indexes. */
-export async function ruleFindings(database: Database, derivations: readonly CompiledDerivation[]): Promise<Finding[]> {
-  const ran = await Promise.all(derivations.map((derivation) => runRule(database.fill, derivation)));
+export async function ruleFindings(
+  database: Database,
+  derivations: readonly CompiledDerivation[],
+  entities: readonly CompiledEntity[],
+): Promise<Finding[]> {
+  const ran = await Promise.all([
+    ...derivations.map((derivation) => runRule(database.fill, ruleOf(derivation))),
+    ...entities.map((entity) => runRule(database.fill, rulesOfEntity(entity))),
+  ]);
   const searches = await searchFindings(
     database.state,
-    derivations.flatMap((derivation) => derivation.searches ?? []),
+    [...derivations, ...entities].flatMap(({ searches }) => searches ?? []),
   );
   return [...ran.flat(), ...searches];
 }
 
+interface Runnable {
+  readonly what: string;
+  readonly table: string;
+  readonly over: string;
+  readonly expressions: readonly string[];
+  readonly inputs: readonly DerivationInput[];
+}
+
+const ruleOf = ({ table, target, expression, reason, inputs }: CompiledDerivation): Runnable => ({
+  what: `the rule of ${table.ident}.${target.ident}`,
+  table: table.ident,
+  over: table.ident,
+  expressions: [`(${expression}) is null`, reason],
+  inputs,
+});
+
+const rulesOfEntity = ({ table, source, identity, values, reason, exists, inputs }: CompiledEntity): Runnable => ({
+  what: `a rule of entity ${table.ident} from ${source.ident}`,
+  table: table.ident,
+  over: source.ident,
+  expressions: [...[...identity, ...values].map(({ expression }) => `(${expression}) is null`), reason, exists],
+  inputs,
+});
+
 /** Constants are cast when the statement is read, so one row is enough to meet one that is no value of its type. */
-async function runRule(fill: Access, d: CompiledDerivation): Promise<Finding[]> {
+async function runRule(fill: Access, { what, table, over, expressions, inputs }: Runnable): Promise<Finding[]> {
   // a rule over a column that expand is going to add cannot run yet
-  if (d.inputs.some(({ shapes }) => shapes.some(({ attnum }) => attnum === 0))) return [];
-  const what = `the rule of ${d.table.ident}.${d.target.ident}`;
+  if (inputs.some(({ shapes }) => shapes.some(({ attnum }) => attnum === 0))) return [];
   try {
     await fill.transaction(what, async (client) => {
       await client.query(`set local statement_timeout = '5s'; set transaction read only`);
-      await client.query(
-        `select (${d.expression}) is null as empty, ${d.reason} as reason from (select (null::${d.table.ident}).*) as r`,
-      );
+      await client.query(`select ${expressions.join(', ')} from (select (null::${over}).*) as r`);
     });
     return [];
   } catch (error) {
@@ -33,7 +61,7 @@ async function runRule(fill: Access, d: CompiledDerivation): Promise<Finding[]> 
     // told as missing grants already
     if (sqlstateOf(error) === '42501') return [];
     const message = `${what} cannot be run: ${messageOf(error)} (${sqlstateOf(error) ?? 'no SQLSTATE'})`;
-    return [{ check: 'RuleRuns', status: 'fail', table: d.table.ident, message }];
+    return [{ check: 'RuleRuns', status: 'fail', table, message }];
   }
 }
 

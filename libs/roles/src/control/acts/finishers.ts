@@ -5,7 +5,9 @@ import {
   ensureForeignKey,
   ensurePlanIndex,
   foreignKeysToReplace,
+  tableOfEntity,
   type DdlBudget,
+  type EntityTarget,
   type FillTarget,
 } from '@highwater/target-db';
 import { failpoint } from '@highwater/telemetry';
@@ -15,7 +17,7 @@ import { finishUniqueIndexes } from './unique-indexes.js';
 
 interface Finishing {
   readonly context: ControlContext;
-  readonly process: ProcessState;
+  readonly process: ProcessState & { readonly entities?: readonly EntityTarget[] };
   readonly budget: DdlBudget;
   readonly signal: AbortSignal;
 }
@@ -32,8 +34,15 @@ export async function replaceForeignKeys({ context, process, budget, signal }: F
   }
 }
 
-/** Unique indexes, indexes, then foreign keys: all are found, not repeated, when an earlier attempt built them. */
+/** Indexes of entities, unique indexes, indexes, then foreign keys: all are found, not repeated, when an earlier attempt built them. */
 export async function buildFinishers({ context, process, budget, signal }: Finishing): Promise<void> {
+  for (const target of process.entities ?? []) {
+    for (const [name, columns] of Object.entries(process.plan.entities[target.entityNo]?.indexes ?? {})) {
+      signal.throwIfAborted();
+      await ensurePlanIndex(context.database, tableOfEntity(target), { name, columns }, budget);
+      await failpoint('cutover.afterIndex');
+    }
+  }
   for (const target of process.targets) {
     await finishUniqueIndexes(context, process, target, budget);
     for (const [name, columns] of Object.entries(entryOf(process, target).indexes)) {

@@ -1,6 +1,12 @@
 import { kafkaReachable } from '@highwater/messaging';
 import { isHighwaterError, messageOf } from '@highwater/kernel';
-import { blocking, runPreflight, type PreflightCheck, type PreflightRequest } from '@highwater/target-db';
+import {
+  blocking,
+  runPreflight,
+  type EntityTarget,
+  type PreflightCheck,
+  type PreflightRequest,
+} from '@highwater/target-db';
 import { issue, type ControlContext, type Issuer } from '../context.js';
 import { readSchemaFingerprint } from '../footprint.js';
 import type { ProcessState } from '../process-state.js';
@@ -11,7 +17,7 @@ export interface PreflightOutcome {
   readonly warnings: readonly string[];
 }
 
-type Inspected = Pick<ProcessState, 'plan' | 'targets' | 'short'>;
+type Inspected = Pick<ProcessState, 'plan' | 'targets' | 'short'> & { readonly entities?: readonly EntityTarget[] };
 
 /** Looks at everything that would stand in the way, without changing anything. */
 export async function inspect(
@@ -23,6 +29,7 @@ export async function inspect(
     database: context.database,
     plan: process.plan,
     targets: process.targets,
+    entities: process.entities ?? [],
     ...(kafka === undefined ? {} : { kafka }),
   });
   return {
