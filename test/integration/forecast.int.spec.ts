@@ -93,6 +93,7 @@ tables:
   - table: Connection
     target: { column: workspaceId, type: text }
     references: { table: Workspace, onDelete: cascade }
+    unique: { Connection_workspaceId_userId_key: [workspaceId, userId] }
     rule: { firstOf: [ { lookup: Workspace, where: { ownerId: userId }, take: id, pick: single }, { map: userId, values: { tom: gone } } ] }
 accept: [UniqueOnTarget]`;
 
@@ -114,7 +115,9 @@ accept: [UniqueOnTarget]`;
       NoMatch: 1,
       InputNull: 1,
     });
-    const [collision] = seen.collisions;
+    const [collision, planned] = seen.collisions;
+    // bob's four and cat's three: filled, and in the way of the plan's own index
+    expect(planned).toMatchObject({ index: 'Connection_workspaceId_userId_key', planned: true, groups: 2, rows: 7 });
     expect(collision).toMatchObject({ index: 'Connection_workspaceId_provider_key', groups: 2, rows: 5, refused: 3 });
     expect(collision?.keys.map(([id]) => Number(id))).toEqual([1, 2, 3, 4, 5]);
     const pasted = await prepared.admin.query<{ rows: string }>(collision?.sql ?? '');

@@ -12,6 +12,7 @@ import { doctor } from './verbs/doctor.js';
 import type { DoctorOptions } from './verbs/doctor-plan.js';
 import { events, type EventsOptions } from './verbs/events.js';
 import { finish, type FinishOptions } from './verbs/finish.js';
+import { forecast, type ForecastOptions } from './verbs/forecast.js';
 import { init, type InitOptions } from './verbs/init.js';
 import { plan } from './verbs/plan.js';
 import { preflight } from './verbs/preflight.js';
@@ -142,6 +143,13 @@ function overTheService(session: Session, remote: Verb): void {
     .argument('<limits...>', 'name=value, named as in the plan; the first word may be the migration')
     .addOption(dryRun())
     .option('--reason <text>', 'recorded with the request');
+  remote(
+    'forecast [migration]',
+    'what becomes of every row: of a plan file, before anything is written; of a migration, beside the outcome',
+    (what: string | undefined, options: ForecastOptions) => forecast(session, what, options),
+  )
+    .option('--exact', 'look at every row of large tables too; of a plan file')
+    .option('--table <name>', 'only this table');
   remote(
     'verify [migration]',
     'compare every stored value with its rule; exit 2 when rows differ',

@@ -1,5 +1,6 @@
 import { HighwaterError, messageOf } from '@highwater/kernel';
 import type {
+  ForecastView,
   MigrationStatusView,
   MigrationSummary,
   Operation,
@@ -72,6 +73,8 @@ export class ServiceClient {
         `/migrations/${encodeURIComponent(id)}/row-security`,
       )
     ).tables;
+  forecast = (id: string, table: string | undefined): Promise<ForecastView> =>
+    this.ask('GET', `/migrations/${encodeURIComponent(id)}/forecast${parameters({ table })}`);
   steps = async (id: string): Promise<readonly PlannedStep[]> =>
     (await this.ask<{ steps: readonly PlannedStep[] }>('GET', `/migrations/${encodeURIComponent(id)}/steps`)).steps;
   rollbackSteps = async (id: string): Promise<readonly PlannedStep[]> =>

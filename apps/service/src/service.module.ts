@@ -9,6 +9,8 @@ import { DocumentsController } from './documents/documents.controller.js';
 import { Documents } from './documents/documents.js';
 import { EventsController } from './events/events.controller.js';
 import { ReadEventsHandler } from './events/read-events.js';
+import { ForecastController } from './forecast/forecast.controller.js';
+import { ReadForecastHandler } from './forecast/read-forecast.js';
 import { HealthController } from './health/health.controller.js';
 import { Lifecycle } from './health/lifecycle.js';
 import { HeldRequests } from './http/held-requests.js';
@@ -67,6 +69,7 @@ const handlers = [
   ReadVerificationHandler,
   ReadRowSecurityHandler,
   ReadRollbackStepsHandler,
+  ReadForecastHandler,
   ReadStepsHandler,
   ReadReadinessHandler,
   ReadOperationHandler,
@@ -84,6 +87,7 @@ export class ServiceModule {
         MigrationsController,
         UnfillableController,
         VerificationController,
+        ForecastController,
         CutoverConsentController,
         RollbackController,
         CutoverController,

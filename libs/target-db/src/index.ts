@@ -10,6 +10,7 @@ export * from './catalog/fingerprint.js';
 export * from './registry/bridge-uses.js';
 export * from './registry/created-objects.js';
 export * from './registry/fences.js';
+export * from './registry/forecasts.js';
 export * from './registry/leader.js';
 export * from './registry/migrations.js';
 export * from './registry/operations.js';

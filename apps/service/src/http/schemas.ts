@@ -89,5 +89,6 @@ const filter = {
 export const unfillableFilter = z.strictObject(filter);
 export const unfillableQuery = z.strictObject({ ...page, ...filter });
 export const verificationQuery = z.strictObject({ ...page, table: table.optional() });
+export const forecastQuery = z.strictObject({ table: table.optional() });
 export const eventsQuery = z.object({ after: wholeNumber(Number.MAX_SAFE_INTEGER, 0), limit: wholeNumber(1_000, 500) });
 export const waitQuery = duration(60_000).optional();

@@ -1,5 +1,6 @@
 import { describe, expectTypeOf, it } from 'vitest';
 import type {
+  ForecastView,
   MigrationSummary,
   Operation,
   PlannedStep,
@@ -9,6 +10,7 @@ import type {
   VerificationView,
 } from '@highwater/roles';
 import type { z } from 'zod';
+import type { forecastView } from './forecast-view.js';
 import type {
   eventView,
   operationView,
@@ -28,6 +30,10 @@ describe('documented answers', () => {
     expectTypeOf<keyof z.infer<typeof eventView>>().toEqualTypeOf<keyof StoredEventView>();
     expectTypeOf<keyof z.infer<typeof unfillableView>['rows'][number]>().toEqualTypeOf<keyof UnfillableRowView>();
     expectTypeOf<keyof z.infer<typeof verificationView>>().toEqualTypeOf<keyof VerificationView>();
+    expectTypeOf<keyof z.infer<typeof forecastView>>().toEqualTypeOf<keyof ForecastView>();
+    expectTypeOf<keyof z.infer<typeof forecastView>['tables'][number]>().toEqualTypeOf<
+      keyof ForecastView['tables'][number]
+    >();
     expectTypeOf<keyof z.infer<typeof stepsView>['steps'][number]>().toEqualTypeOf<keyof PlannedStep>();
   });
 });

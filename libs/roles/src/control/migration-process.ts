@@ -25,6 +25,7 @@ import { rowSecurityStatus } from './acts/row-security.js';
 import { askForCutover, carryOutCutover } from './acts/asked-cutover.js';
 import { undoGuards } from './acts/cutover.js';
 import { expand } from './acts/expand.js';
+import { keepForecast } from './acts/keep-forecast.js';
 import { writeFence } from './acts/fence.js';
 import { finish } from './acts/finish.js';
 import { bridgeAll } from './acts/install-bridge.js';
@@ -201,6 +202,8 @@ export class MigrationProcess {
         say(process, act.reason, waitMessage(act.reason, process), new Date());
         return;
       case 'expand':
+        doing('looking ahead');
+        await keepForecast(context, process.id, state, signal);
         doing('adding columns');
         await expand(context, process, state, signal);
         this.stale = true;

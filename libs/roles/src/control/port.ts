@@ -1,5 +1,5 @@
 import type { Limits } from '@highwater/plan';
-import type { RowSecurityReport } from '@highwater/target-db';
+import type { RowSecurityReport, TableForecast } from '@highwater/target-db';
 
 /** Who asked. Until accounts exist: the `Highwater-Actor` header, else the user of the operating system. */
 export interface Actor {
@@ -260,6 +260,18 @@ export interface VerificationView {
   readonly mismatches: readonly MismatchView[];
 }
 
+export interface ForecastView {
+  readonly migration: string;
+  /** Made when the migration was started, before anything was written; false: not started yet, and as of now. */
+  readonly kept: boolean;
+  readonly takenAt: string;
+  readonly notes: readonly string[];
+  readonly tables: readonly (TableForecast & {
+    /** What was filled and listed meanwhile, rows that came later among them. Null: not started yet, or not measured yet. */
+    readonly outcome: { readonly filled: number; readonly unfillable: number; readonly nulls: number | null } | null;
+  })[];
+}
+
 export interface LockLimits {
   readonly lockBudgetMs?: number;
   readonly lockAttempts?: number;
@@ -322,6 +334,8 @@ export interface MigrationControl {
   /** Compares every stored value with what its rule gives now. */
   verify(id: string, context: CommandContext): Promise<Operation>;
   verification(id: string, page: Page & TableFilter): Promise<VerificationView>;
+  /** What becomes of every row: foreseen at the start beside what became of it; before the start as of now. */
+  forecast(id: string, filter: TableFilter): Promise<ForecastView>;
   hold(id: string, context: CommandContext): Promise<Operation>;
   release(id: string, context: CommandContext): Promise<Operation>;
   /** `rowSecurity`: of row level security, which follows enforcement; without it of the cutover. */

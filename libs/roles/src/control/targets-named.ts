@@ -4,7 +4,7 @@ import { unknownTable } from './refusals.js';
 /** Numbers of the targets a filter means: of every table, or of the one named with or without its schema. Throws HW6020. */
 export function targetsNamed(
   id: string,
-  targets: readonly TargetState[],
+  targets: readonly Pick<TargetState, 'table'>[],
   table: string | undefined,
 ): readonly number[] {
   const numbers = targets.map((_, targetNo) => targetNo);

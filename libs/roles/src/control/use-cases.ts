@@ -17,6 +17,7 @@ import type { RowSecurityReport } from '@highwater/target-db';
 import type {
   CommandContext,
   CutoverInput,
+  ForecastView,
   MigrationControl,
   MigrationStatusView,
   LockLimits,
@@ -38,6 +39,7 @@ import { refuseWithoutRowSecurity, rowSecurityOf } from './acts/row-security.js'
 import { describePlan, describeUnenforce } from '../setup/describe-plan.js';
 import { bridgeJudged } from './acts/bridge-unused.js';
 import { askForRollback, notWhileRollingBack, rollbackSteps } from './rollback-requests.js';
+import { Forecasts } from './forecast-view.js';
 import { targetsNamed } from './targets-named.js';
 import { listUnfillable } from './unfillable-view.js';
 import { verificationView } from './verification-view.js';
@@ -67,9 +69,11 @@ const compared: readonly Migration['phase'][] = ['sweeping', 'swept', 'bridged',
  */
 export class UseCases implements MigrationControl {
   private readonly requests: Requests;
+  private readonly forecasts: Forecasts;
 
   constructor(private readonly context: ControlContext) {
     this.requests = new Requests(context.database.state);
+    this.forecasts = new Forecasts(context);
   }
 
   async plan(source: string, by: CommandContext): Promise<Operation> {
@@ -193,6 +197,10 @@ export class UseCases implements MigrationControl {
 
   async verification(id: string, page: Page & TableFilter): Promise<VerificationView> {
     return verificationView(this.context, id, await this.live(id), page);
+  }
+
+  async forecast(id: string, filter: TableFilter): Promise<ForecastView> {
+    return this.forecasts.view(id, await this.live(id), filter);
   }
 
   async retryUnfillable(id: string, filter: UnfillableFilter, by: CommandContext): Promise<Operation> {

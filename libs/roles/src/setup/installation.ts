@@ -1,11 +1,14 @@
 import {
+  forecastPlan,
   installSchema,
   openDatabase,
   plannedRowSecurity,
   printGrants,
   recordBackup,
   type Database,
+  type PlanForecast,
 } from '@highwater/target-db';
+import { targetsNamed as namedAmong } from '../control/targets-named.js';
 import { inspect, type PreflightOutcome } from '../control/acts/preflight.js';
 import { resolvePlan } from '../control/resolve.js';
 import type { Settings } from '../settings.js';
@@ -49,6 +52,28 @@ export const preflightPlan = (settings: Settings, source: string): Promise<Prefl
     const { plan, targets, entities } = await resolvePlan(database.ddl, source);
     const short = targets[0]?.short ?? '';
     return inspect({ database, kafka: settings.kafka }, { plan, targets, entities, short });
+  });
+
+export interface ForecastOptions {
+  readonly exact?: boolean;
+  /** With or without its schema. */
+  readonly table?: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (table: string, rows: number) => void;
+}
+
+/** What a plan would do with every row, before there is a migration. Reads only. Throws PlanRejected, and HW6020 for a table that is not in the plan. */
+export const forecastOf = (
+  settings: Settings,
+  source: string,
+  { table, ...options }: ForecastOptions = {},
+): Promise<PlanForecast> =>
+  withDatabase(settings, async (database) => {
+    const resolved = await resolvePlan(database.ddl, source);
+    const all = resolved.derivations.map((one) => ({ table: `${one.table.schema}.${one.table.name}` }));
+    const named = namedAmong(resolved.plan.migration, all, table);
+    const tables = table === undefined ? {} : { tables: named.flatMap((no) => all[no]?.table ?? []) };
+    return forecastPlan({ ...resolved, database, ...options, ...tables });
   });
 
 async function withDatabase<T>(settings: Settings, work: (database: Database) => Promise<T>): Promise<T> {

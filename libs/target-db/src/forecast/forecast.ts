@@ -21,6 +21,8 @@ export interface ForecastRequest {
   readonly exact?: boolean;
   /** As the catalog names them, `public.Group`; left out: all. */
   readonly tables?: readonly string[];
+  /** For all tables together; those that are left then are unknown. Left out: as long as it takes. */
+  readonly msMax?: number;
   readonly signal?: AbortSignal;
   /** How far it is with one table. */
   readonly onProgress?: (table: string, rows: number) => void;
@@ -41,8 +43,12 @@ export async function forecastPlan(request: ForecastRequest): Promise<PlanForeca
   const { plan, catalog, targets, database } = request;
   const derivations = targets.map((target) => target.derivation);
   const compiled = { derivations, entities: request.entities.map(({ entity }) => entity) };
-  const uniqueKeys = await Promise.all(derivations.map((derivation) => uniqueKeysOver(database.fill, derivation)));
+  const uniqueKeys = await Promise.all(
+    derivations.map((derivation, i) => uniqueKeysOver(database.fill, derivation, plan.tables[i]?.unique ?? {})),
+  );
   const bare = foreseePlan(plan, catalog, compiled);
+  const began = performance.now();
+  const timeLeft = (): number => (request.msMax ?? Number.POSITIVE_INFINITY) - (performance.now() - began);
   const tables: TableForecast[] = [];
   for (const [i, target] of targets.entries()) {
     const { table } = target.derivation;
@@ -53,11 +59,10 @@ export async function forecastPlan(request: ForecastRequest): Promise<PlanForeca
     // the columns of its own keys only: what rules read of it elsewhere needs no more privileges for that
     const withKeys =
       keys.length === 0 ? [] : foreseePlan(plan, catalog, compiled, columnsOf(table.relid, keys)).derivations;
-    tables.push(
-      await forecastTable(request, [...way(target, withKeys[i], keys), ...way(target, bare.derivations[i], [])]),
-    );
+    const ways = [...way(target, withKeys[i], keys), ...way(target, bare.derivations[i], [])];
+    tables.push(await forecastTable(request, ways, timeLeft()));
   }
-  return { takenAt: new Date().toISOString(), tables };
+  return { takenAt: new Date().toISOString(), tables, notes: [] };
 }
 
 const columnsOf = (relid: number, keys: readonly UniqueKey[]): ReadonlyMap<number, readonly string[]> =>
@@ -67,17 +72,22 @@ const way = (target: FillTarget, one: ForeseenDerivation | undefined, uniqueKeys
   one ? [{ target: { ...target, derivation: one.derivation }, foreseen: one, uniqueKeys }] : [];
 
 /** Tries what needs more privileges first: unique keys as `fill`, then as `ddl`, which owns the table; then without them. */
-async function forecastTable(request: ForecastRequest, ways: readonly Foreseen[]): Promise<TableForecast> {
+async function forecastTable(
+  request: ForecastRequest,
+  ways: readonly Foreseen[],
+  msLeft: number,
+): Promise<TableForecast> {
   const { fill, ddl } = request.database;
   const [asked] = ways;
   if (!asked) throw new Error('invariant broken: a target is not foreseen');
+  if (msLeft <= 0) return unknownForecast(asked, 'the time for the forecast was over');
   let refusal = '';
   try {
     for (const of of ways)
       for (const access of [fill, ddl]) {
         const may = await mayRun(access, of);
         if (may === true) {
-          const forecast = await look(request, access, of);
+          const forecast = await look(request, access, of, msLeft);
           const unread = asked.uniqueKeys.length > of.uniqueKeys.length ? asked.uniqueKeys : [];
           return { ...forecast, notes: [...forecast.notes, ...unread.map((key) => unreadable(key, refusal))] };
         }
@@ -96,11 +106,11 @@ async function forecastTable(request: ForecastRequest, ways: readonly Foreseen[]
 const unreadable = ({ name }: UniqueKey, refusal: string): string =>
   `collisions in ${name} are unknown: ${refusal === '' ? 'its columns cannot be hashed' : refusal}`;
 
-async function look(request: ForecastRequest, access: Access, of: Foreseen): Promise<TableForecast> {
+async function look(request: ForecastRequest, access: Access, of: Foreseen, msLeft: number): Promise<TableForecast> {
   const { table } = of.target.derivation;
   const rows = await rowsEstimated(access, of);
   const limits: LookLimits = {
-    msMax: request.exact === true ? undefined : exactMsMax,
+    msMax: request.exact === true ? undefined : Math.min(exactMsMax, msLeft),
     signal: request.signal,
     onRows: (seen) => request.onProgress?.(`${table.schema}.${table.name}`, seen),
   };

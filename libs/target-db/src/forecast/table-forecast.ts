@@ -8,6 +8,8 @@ export interface PlanForecast {
   readonly takenAt: string;
   /** In the plan's order. */
   readonly tables: readonly TableForecast[];
+  /** About all of it. */
+  readonly notes: readonly string[];
 }
 
 /** Rows of one kind with some of their keys and the statement that shows them: an operator can run it as it is. */
@@ -39,12 +41,12 @@ export interface TableForecast {
   readonly notes: readonly string[];
 }
 
-/** Rows that would have one key of a unique index together. */
+/** Rows that would have one key of a unique index together. Where the plan is going to build it they are filled, and listed then: all of them, until they are repaired. */
 export interface ForecastCollision extends ForecastRows {
   readonly index: string;
   readonly planned: boolean;
   readonly groups: number;
-  /** Of `rows` those that the server would refuse (UniqueConflict). */
+  /** Of `rows` those that keep no value while the index is there (UniqueConflict); of a planned one, those beyond one for each key. */
   readonly refused: number;
 }
 

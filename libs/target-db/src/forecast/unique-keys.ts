@@ -1,4 +1,5 @@
 import type { CompiledDerivation } from '@highwater/derivation';
+import type { PlannedTable } from '@highwater/plan';
 import type { Access } from '../session/database.js';
 
 /** A unique index over the target, as its key is computed of a row; texts are the server's own, over bare column names. */
@@ -34,11 +35,15 @@ select x.relname::text as name, pg_get_expr(i.indpred, i.indrelid) as condition,
  where i.indrelid = $1::oid and i.indisunique and not i.indisexclusion
  order by 1`;
 
-/** The unique indexes that a value of the target may complete a key of. */
-export async function uniqueKeysOver(access: Access, derivation: CompiledDerivation): Promise<UniqueKey[]> {
+/** The unique indexes that a value of the target may complete a key of: those there, and those `unique` of the plan's entry names. */
+export async function uniqueKeysOver(
+  access: Access,
+  derivation: CompiledDerivation,
+  planned: PlannedTable['unique'],
+): Promise<UniqueKey[]> {
   const { table, target } = derivation;
   const rows = await access.query<UniqueRow>(`reading the unique indexes of ${table.ident}`, statement, [table.relid]);
-  return rows
+  const there = rows
     .filter((row) => row.columns.includes(target.name))
     .map(({ name, parts, condition, nulls, columns }) => ({
       name,
@@ -48,4 +53,17 @@ export async function uniqueKeysOver(access: Access, derivation: CompiledDerivat
       nullsAreOne: nulls,
       columns,
     }));
+  return [...there, ...plannedKeys(derivation, planned).filter(({ name }) => !rows.some((row) => row.name === name))];
 }
+
+const plannedKeys = ({ table, target }: CompiledDerivation, planned: PlannedTable['unique']): UniqueKey[] =>
+  Object.entries(planned)
+    .filter(([, columns]) => columns.includes(target.name))
+    .map(([name, columns]) => ({
+      name,
+      planned: true,
+      parts: columns.flatMap((one) => (one === target.name ? target.ident : (table.columns.get(one)?.ident ?? []))),
+      condition: null,
+      nullsAreOne: false,
+      columns,
+    }));
