@@ -1,5 +1,6 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { unfillableReasons, HighwaterError } from '@highwater/kernel';
+import { unfillablePolicies } from '@highwater/plan';
 import { cliCodes } from './codes.js';
 import { exitCodes, type ExitCode } from './exit-codes.js';
 import { json, type Format } from './output.js';
@@ -166,6 +167,9 @@ function overTheService(session: Session, remote: Verb): void {
   )
     .option('--table <name>', 'only of this table')
     .addOption(new Option('--reason <name>', 'only with this reason').choices([...unfillableReasons]))
+    .addOption(
+      new Option('--policy <name>', 'only those that the plan holds, or leaves NULL').choices([...unfillablePolicies]),
+    )
     .option('--retry', 'derive and write them again first')
     .addOption(dryRun())
     .option('--note <text>', 'recorded with the retry');

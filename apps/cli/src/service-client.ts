@@ -9,6 +9,7 @@ import type {
   ReadinessView,
   StoredEventView,
   UnfillableFilter,
+  UnfillableListFilter,
   UnfillableRowView,
   VerificationView,
 } from '@highwater/roles';
@@ -54,7 +55,7 @@ export class ServiceClient {
     this.ask('POST', this.retryPath(id, filter), { body });
   unfillable = async (
     id: string,
-    filter: UnfillableFilter,
+    filter: UnfillableListFilter,
     limit: number,
     offset: number,
   ): Promise<readonly UnfillableRowView[]> =>

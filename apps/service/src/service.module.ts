@@ -37,7 +37,7 @@ import { RollbackController } from './migrations/rollback.controller.js';
 import { UnenforceMigrationHandler } from './migrations/unenforce-migration.js';
 import { OperationsController } from './operations/operations.controller.js';
 import { ReadOperationHandler } from './operations/read-operation.js';
-import { ListUnfillableHandler } from './unfillable/list-unfillable.js';
+import { ExportUnfillableHandler, ListUnfillableHandler } from './unfillable/list-unfillable.js';
 import { RetryUnfillableHandler } from './unfillable/retry-unfillable.js';
 import { UnfillableController } from './unfillable/unfillable.controller.js';
 import { ReadVerificationHandler } from './verification/read-verification.js';
@@ -65,6 +65,7 @@ const handlers = [
   CutOverHandler,
   ListMigrationsHandler,
   ShowMigrationHandler,
+  ExportUnfillableHandler,
   ListUnfillableHandler,
   ReadVerificationHandler,
   ReadRowSecurityHandler,

@@ -32,6 +32,8 @@ export const planCodes = {
   RepairNeedsJournal: 'HW1015',
   /** HW1016 Two entries of one table say `rowLevelSecurity`. It belongs to the table: say it once. */
   DuplicatePolicy: 'HW1016',
+  /** HW1017 `leaveNull` on a column that shall become NOT NULL: a row left NULL would keep it from that for ever. Say `notNull: false`, or `hold`. */
+  LeavesNull: 'HW1017',
 } as const;
 
 export type PlanCode = (typeof planCodes)[keyof typeof planCodes];

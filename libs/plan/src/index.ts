@@ -11,3 +11,4 @@ export { type Finding, PlanPositions, type Position } from './positions.js';
 export * from './rule.js';
 export { planJsonSchema } from './schema.js';
 export { suggest } from './suggest.js';
+export * from './unfillable.js';

@@ -17,6 +17,7 @@ export function lintPlan(plan: Plan, positions: PlanPositions): PlanIssue[] {
     ...duplicatePolicies(plan, positions),
     ...lintEntities(plan, positions),
     ...repairWithoutJournal(plan, positions),
+    ...leavesNull(plan, positions),
     ...rules(plan, positions),
   ];
 }
@@ -27,6 +28,19 @@ function repairWithoutJournal(plan: Plan, positions: PlanPositions): PlanIssue[]
   const message = "repair is true and there is no journal: nobody could tell our values from the application's";
   const help = 'add journal: true';
   return [positions.issueAtKey(['repair'], { code: planCodes.RepairNeedsJournal, message, help })];
+}
+
+function leavesNull(plan: Plan, positions: PlanPositions): PlanIssue[] {
+  return plan.tables.flatMap(({ notNull, unfillable, table }, i) => {
+    const of = typeof unfillable === 'object' ? Object.entries(unfillable) : [[undefined, unfillable] as const];
+    return of.flatMap(([reason, policy]) => {
+      if (!notNull || policy !== 'leaveNull') return [];
+      const message = `unfillable rows of ${formatTableName(table)} are left NULL, and its target shall become NOT NULL`;
+      const path = ['tables', i, 'unfillable', ...(reason === undefined ? [] : [reason])];
+      const help = 'say notNull: false, or hold';
+      return [positions.issueAt(path, { code: planCodes.LeavesNull, message, help })];
+    });
+  });
 }
 
 function duplicateEntries(plan: Plan, positions: PlanPositions): PlanIssue[] {

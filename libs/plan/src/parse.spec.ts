@@ -177,6 +177,17 @@ describe('a bad plan', () => {
     ['two rules in one', small('rule: { column: a, via: b }'), 'HW1004 6:11 a rule is exactly one of'],
     ['repair without a journal', small('rule: a\nrepair: true'), 'HW1015 7:1 repair is true and there is no journal'],
     [
+      'rows left NULL for ever',
+      small('rule: a\n    unfillable: leaveNull'),
+      'HW1017 7:17 unfillable rows of t are left NULL',
+    ],
+    [
+      'a reason left NULL for ever',
+      small('rule: a\n    unfillable: { InputNull: hold, Ambiguous: leaveNull }'),
+      'HW1017 7:47 unfillable rows of t are left NULL',
+    ],
+    ['a reason that is none', small('rule: a\n    notNull: false\n    unfillable: { Because: hold }'), 'HW1002 8:19 '],
+    [
       'SQL for a type',
       small('rule: a').replace('type: text', 'type: "text not null"'),
       'HW1004 5:32 tables[0].target.type is',

@@ -1,4 +1,4 @@
-import type { MigrationId, PlanHash } from '@highwater/kernel';
+import type { MigrationId, PlanHash, UnfillableReason } from '@highwater/kernel';
 import type { Rule } from './rule.js';
 
 /** `schema` undefined means: found on the search path `public`. Names are exact and never quoted. */
@@ -22,6 +22,11 @@ export interface Target {
   readonly addColumn: boolean;
 }
 
+/** `hold`: such rows block readiness. `leaveNull`: they are listed and stay NULL. */
+export type UnfillablePolicy = (typeof unfillablePolicies)[number];
+export const unfillablePolicies = ['hold', 'leaveNull'] as const;
+export type UnfillablePolicies = Readonly<Partial<Record<UnfillableReason, UnfillablePolicy>>>;
+
 export interface PlannedTable {
   readonly table: TableName;
   /** Undefined: the primary key. */
@@ -35,6 +40,8 @@ export interface PlannedTable {
     readonly onDeleteSaid: boolean;
   };
   readonly notNull: boolean;
+  /** What rows without a value mean, of whatever reason or of each named; see `policyOf`. */
+  readonly unfillable?: UnfillablePolicy | UnfillablePolicies;
   readonly rule: Rule;
   /** Index name → columns, built concurrently after the fill. */
   readonly indexes: Readonly<Record<string, readonly string[]>>;

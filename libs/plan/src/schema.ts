@@ -1,5 +1,7 @@
+import { unfillableReasons } from '@highwater/kernel';
 import { z } from 'zod';
 import { typePattern } from './names.js';
+import { unfillablePolicies } from './plan.js';
 import { knownRuleKeys, name, names, rule, tableName } from './schema-rule.js';
 
 /** The text of a plan as people write it. Defaults are merged in `build.ts`, so this is what editors complete and check. */
@@ -42,6 +44,14 @@ const rowLevelSecurity = z.strictObject({
   force: z.boolean().optional(),
 });
 
+const policy = z.enum(unfillablePolicies);
+const unfillable = z
+  .union([policy, z.partialRecord(z.enum(unfillableReasons), policy)])
+  .meta({
+    description:
+      'hold: rows without a value block readiness. leaveNull: they are listed and stay NULL. For all, or by reason.',
+  });
+
 const defaults = z.strictObject({
   key: names.optional(),
   target: target.optional(),
@@ -55,6 +65,7 @@ const table = z.strictObject({
   target: target.optional(),
   references: references.optional(),
   notNull: z.boolean().optional(),
+  unfillable: unfillable.optional(),
   rule,
   indexes: indexes.optional(),
   unique: indexes.optional(),
@@ -139,6 +150,7 @@ export const knownKeys: Readonly<Record<string, readonly string[]>> = {
   target: ['column', 'type', 'addColumn'],
   references: ['table', 'onDelete'],
   rowLevelSecurity: Object.keys(rowLevelSecurity.shape),
+  unfillable: unfillableReasons,
   cutover: Object.keys(cutover.shape),
   limits: Object.keys(limits.shape),
   stream: ['partitions', 'retainedWal', 'atLimit', 'onBreak'],

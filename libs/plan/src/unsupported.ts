@@ -7,7 +7,6 @@ import { knownKeys } from './schema.js';
 import { suggest } from './suggest.js';
 
 const laterKeys = new Set(['assertions']);
-const laterTableKeys = new Set(['leaveNull']);
 const rules: readonly string[] = ruleKinds;
 
 type Data = Record<string, unknown>;
@@ -80,7 +79,7 @@ export function takeOutUnsupported(data: unknown, positions: PlanPositions): { d
   if (Array.isArray(plan['tables'])) {
     plan['tables'] = plan['tables'].map((entry: unknown, i) => {
       if (!isData(entry)) return entry;
-      const table = withoutLater(entry, ['tables', i], laterTableKeys);
+      const table: Data = { ...entry };
       if ('rule' in table) table['rule'] = checkRule(table['rule'], ['tables', i, 'rule']);
       return table;
     });

@@ -1,4 +1,12 @@
-import { unfillableCells, unfillableColumns, type UnfillableFilter, type UnfillableRowView } from '@highwater/roles';
+import type { UnfillablePolicy } from '@highwater/plan';
+import {
+  unfillableCells,
+  unfillableColumns,
+  type UnfillableFilter,
+  type UnfillableListFilter,
+  type UnfillableRowView,
+} from '@highwater/roles';
+
 import { dryRun, type DryRunOptions } from '../dry-run.js';
 import { csvFor, json, table } from '../output.js';
 import type { ServiceClient } from '../service-client.js';
@@ -7,6 +15,7 @@ import { whichMigration, type CommonOptions, type Session } from '../session.js'
 export interface UnfillableOptions extends CommonOptions, DryRunOptions {
   readonly table?: string;
   readonly reason?: string;
+  readonly policy?: UnfillablePolicy;
   readonly retry?: boolean;
   readonly note?: string;
 }
@@ -35,7 +44,7 @@ export async function unfillable(
       result: operation.result,
     });
   }
-  const rows = await every(client, migration, filter);
+  const rows = await every(client, migration, { ...filter, policy: options.policy });
   const cells = rows.map(unfillableCells);
   if (session.format === 'json') session.terminal.out(json({ rows }));
   else if (session.format === 'csv') session.terminal.out(csvFor(session.terminal, unfillableColumns, cells));
@@ -45,7 +54,7 @@ export async function unfillable(
 async function every(
   client: ServiceClient,
   migration: string,
-  filter: UnfillableFilter,
+  filter: UnfillableListFilter,
 ): Promise<readonly UnfillableRowView[]> {
   const limit = 1_000;
   const rows: UnfillableRowView[] = [];

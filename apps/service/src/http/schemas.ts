@@ -1,4 +1,5 @@
 import { parseDurationMs, unfillableReasons } from '@highwater/kernel';
+import { unfillablePolicies } from '@highwater/plan';
 import type { LockLimits } from '@highwater/roles';
 import { z } from 'zod';
 
@@ -87,7 +88,9 @@ const filter = {
 };
 /** Strict: a filter with a typing error would mean every row. */
 export const unfillableFilter = z.strictObject(filter);
-export const unfillableQuery = z.strictObject({ ...page, ...filter });
+const listed = { ...filter, policy: z.enum(unfillablePolicies).optional() };
+export const unfillableQuery = z.strictObject({ ...page, ...listed });
+export const unfillableExportQuery = z.strictObject(listed);
 export const verificationQuery = z.strictObject({ ...page, table: table.optional() });
 export const forecastQuery = z.strictObject({ table: table.optional() });
 export const eventsQuery = z.object({ after: wholeNumber(Number.MAX_SAFE_INTEGER, 0), limit: wholeNumber(1_000, 500) });

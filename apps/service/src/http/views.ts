@@ -1,3 +1,4 @@
+import { unfillablePolicies } from '@highwater/plan';
 import { z } from 'zod';
 
 // What the answers look like: for the OpenAPI document. The types of the control port are checked against them in views.spec.ts.
@@ -134,6 +135,7 @@ export const unfillableView = z.object({
       target: text,
       key: z.array(text),
       reason: text,
+      policy: z.enum(unfillablePolicies),
       sqlstate: text.nullable(),
       constraint: text.nullable(),
       attempts: count,

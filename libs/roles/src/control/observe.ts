@@ -1,4 +1,5 @@
-import { messageOf } from '@highwater/kernel';
+import { messageOf, type UnfillableReason } from '@highwater/kernel';
+import { policyOf } from '@highwater/plan';
 import type { LiveMigration, Observations, Observed, UnfillableSeen } from '@highwater/migration';
 import {
   countCollisions,
@@ -116,9 +117,9 @@ export async function observe(
     };
   const byReason: Record<string, number> = {};
   state.targets.forEach((target, targetNo) => {
-    if (!target.notNull) return;
+    const entry = process.plan.tables[targetNo] ?? { notNull: target.notNull };
     for (const [reason, count] of Object.entries(unfillableOf(targetNo)))
-      byReason[reason] = (byReason[reason] ?? 0) + count;
+      if (policyOf(entry, reason as UnfillableReason) === 'hold') byReason[reason] = (byReason[reason] ?? 0) + count;
   });
   seen.unfillable = await look(() => unfillableSeen(context, process, byReason));
   seen.bridge = await look(() => bridgeSeen(context, process, state, given.uses));

@@ -1,4 +1,4 @@
-import type { Limits } from '@highwater/plan';
+import type { Limits, UnfillablePolicy } from '@highwater/plan';
 import type { RowSecurityReport, TableForecast } from '@highwater/target-db';
 
 /** Who asked. Until accounts exist: the `Highwater-Actor` header, else the user of the operating system. */
@@ -198,6 +198,8 @@ export interface UnfillableRowView {
   readonly target: string;
   readonly key: readonly string[];
   readonly reason: string;
+  /** What the plan says of such rows: `hold` blocks readiness, `leaveNull` does not. */
+  readonly policy: UnfillablePolicy;
   readonly sqlstate: string | null;
   readonly constraint: string | null;
   readonly attempts: number;
@@ -213,6 +215,11 @@ export interface TableFilter {
 /** Open entries to look at or to retry; an absent name means all. */
 export interface UnfillableFilter extends TableFilter {
   readonly reason?: string | undefined;
+}
+
+/** Of the open entries only those that the plan holds, or leaves NULL. */
+export interface UnfillableListFilter extends UnfillableFilter {
+  readonly policy?: UnfillablePolicy | undefined;
 }
 
 export interface VerifiedTable {
@@ -328,7 +335,9 @@ export interface MigrationControl {
   cutover(id: string | undefined, input: CutoverInput, context: CommandContext): Promise<Operation>;
   operation(id: string): Promise<Operation | undefined>;
   events(id: string, afterVersion: number, limit: number): Promise<readonly StoredEventView[]>;
-  unfillable(id: string, page: Page & UnfillableFilter): Promise<readonly UnfillableRowView[]>;
+  unfillable(id: string, page: Page & UnfillableListFilter): Promise<readonly UnfillableRowView[]>;
+  /** All of them, a page at a time, by table and key; unknown migration or table is told before the first. */
+  unfillablePages(id: string, filter: UnfillableListFilter): Promise<AsyncIterable<readonly UnfillableRowView[]>>;
   /** Derives and writes the listed rows again; entries that got filled are closed. */
   retryUnfillable(id: string, filter: UnfillableFilter, context: CommandContext): Promise<Operation>;
   /** Compares every stored value with what its rule gives now. */

@@ -29,6 +29,7 @@ import type {
   StoredEventView,
   TableFilter,
   UnfillableFilter,
+  UnfillableListFilter,
   UnfillableRowView,
   VerificationView,
 } from './port.js';
@@ -41,7 +42,7 @@ import { bridgeJudged } from './acts/bridge-unused.js';
 import { askForRollback, notWhileRollingBack, rollbackSteps } from './rollback-requests.js';
 import { Forecasts } from './forecast-view.js';
 import { targetsNamed } from './targets-named.js';
-import { listUnfillable } from './unfillable-view.js';
+import { exportUnfillable, listUnfillable } from './unfillable-view.js';
 import { verificationView } from './verification-view.js';
 
 /** An evaluation older than this says nothing about now. */
@@ -319,9 +320,15 @@ export class UseCases implements MigrationControl {
     }));
   }
 
-  async unfillable(id: string, page: Page & UnfillableFilter): Promise<readonly UnfillableRowView[]> {
-    const state = await this.live(id);
-    return listUnfillable(this.context, id, state.targets, page);
+  async unfillable(id: string, page: Page & UnfillableListFilter): Promise<readonly UnfillableRowView[]> {
+    return listUnfillable(this.context, id, await this.live(id), page);
+  }
+
+  async unfillablePages(
+    id: string,
+    filter: UnfillableListFilter,
+  ): Promise<AsyncIterable<readonly UnfillableRowView[]>> {
+    return exportUnfillable(this.context, id, await this.live(id), filter);
   }
 
   private async askIn(

@@ -1,0 +1,15 @@
+import type { UnfillableReason } from '@highwater/kernel';
+import type { PlannedTable, UnfillablePolicy } from './plan.js';
+
+/**
+ * What a row without a value means that is listed with this reason. A column that shall become NOT NULL holds them all; one that may stay
+ * NULL leaves those that the plan does not hold.
+ */
+export function policyOf(
+  { notNull, unfillable }: Pick<PlannedTable, 'notNull' | 'unfillable'>,
+  reason: UnfillableReason,
+): UnfillablePolicy {
+  if (notNull) return 'hold';
+  if (typeof unfillable === 'string') return unfillable;
+  return unfillable?.[reason] ?? 'leaveNull';
+}

@@ -1,0 +1,94 @@
+import request from 'supertest';
+import { describe, expect, it } from 'vitest';
+import { sql } from '../support/cli.js';
+import { useService } from '../support/service.js';
+import { usePostgres, waitFor } from '../support/stack.js';
+
+const { freshDatabase } = usePostgres();
+/** More rows than one page of an export. */
+const withoutOwner = 2_345;
+const service = useService(async () => {
+  const url = await freshDatabase('policies');
+  await sql(
+    url,
+    `create table owner (id int primary key, tenant text); insert into owner values (1, 't1');
+     create table item (id int primary key, owner int, tenant text);
+     insert into item select n, case when n <= 3 then 99 when n <= 10 then 1 end from generate_series(1, ${withoutOwner + 10}) n`,
+  );
+  return url;
+}, ['control', 'sweeper']);
+const api = () => request(service.url());
+
+const plan = `highwater: 1
+migration: policies
+tables:
+  - table: item
+    target: { column: tenant, type: text }
+    notNull: false
+    unfillable: { ParentMissing: hold }
+    rule: { via: owner, to: owner(id), then: { column: tenant } }
+cutover: { mode: bridge, start: manual, window: 1s }
+stream: none
+`;
+
+describe('policies of unfillable rows', () => {
+  const at = (path: string): string => `/migrations/policies${path}`;
+  const condition = async (type: string): Promise<{ status: string; message: string; evidence: unknown }> =>
+    (
+      (await api().get('/cutover/readiness?migration=policies')).body.conditions as {
+        type: string;
+        status: string;
+        message: string;
+        evidence: unknown;
+      }[]
+    ).find((one) => one.type === type) ?? { status: '', message: '', evidence: null };
+  const count = async (query: string): Promise<number> =>
+    (
+      await api()
+        .get(at(`/unfillable/export${query}`))
+        .expect(200)
+    ).body.rows.length;
+
+  it(
+    'hold the reasons that the plan names, though the column may stay NULL, and leave the rest listed',
+    { timeout: 90_000 },
+    async () => {
+      await api().post('/migrations').send({ plan }).expect(202);
+      await api().post(at('/start')).set('Highwater-Actor', 'rosa').send({}).expect(202);
+      const held = await waitFor(
+        'the held rows to block',
+        async () => {
+          const one = await condition('NoUnfillableRows');
+          return one.status === 'False' && one;
+        },
+        { timeoutMs: 60_000 },
+      );
+      expect(held.evidence).toMatchObject({ total: 3, byReason: { ParentMissing: 3 } });
+      await waitFor('all rows to be listed', async () => (await count('')) === withoutOwner + 3, { timeoutMs: 60_000 });
+
+      expect(await count('?policy=hold')).toBe(3);
+      expect(await count('?policy=leaveNull')).toBe(withoutOwner);
+      expect(await count('?policy=hold&reason=InputNull')).toBe(0);
+      const { body } = await api().get(at('/unfillable?policy=hold&limit=2')).expect(200);
+      expect(body.rows).toMatchObject([
+        { key: ['1'], reason: 'ParentMissing', policy: 'hold' },
+        { key: ['2'], reason: 'ParentMissing', policy: 'hold' },
+      ]);
+      const { text } = await api().get(at('/unfillable/export')).set('Accept', 'text/csv').expect(200);
+      const lines = text.trimEnd().split('\r\n');
+      expect(lines).toHaveLength(withoutOwner + 4);
+      expect(lines[0]).toMatch(/^table,target,key,reason,policy,/);
+      expect(new Set(lines).size).toBe(lines.length);
+      await api().get(at('/unfillable/export?table=itm')).expect(400);
+      await api().get(at('/unfillable/export?policy=Hold')).expect(400);
+      await api().post(at('/unfillable/retry?policy=hold')).set('Highwater-Actor', 'rosa').send({}).expect(400);
+
+      await sql(service.databaseUrl(), `insert into owner values (99, 't99')`);
+      await waitFor('nothing to be held', async () => (await condition('NoUnfillableRows')).status === 'True', {
+        timeoutMs: 60_000,
+        describe: () => condition('NoUnfillableRows'),
+      });
+      expect(await count('')).toBe(withoutOwner);
+    },
+  );
+});
