@@ -77,7 +77,9 @@ describe('what an operator asks of the API', () => {
     await waitFor('two listed rows', async () => (await api().get(at('/unfillable'))).body.rows.length === 2);
     const csv = await api().get(at('/unfillable?table=Group&reason=InputNull')).set('Accept', 'text/csv').expect(200);
     expect(csv.headers['content-type']).toMatch(/^text\/csv/);
-    expect(csv.text.split('\r\n')[0]).toBe('table,target,key,reason,policy,sqlstate,constraint,attempts,firstSeen,lastSeen');
+    expect(csv.text.split('\r\n')[0]).toBe(
+      'table,target,key,reason,policy,sqlstate,constraint,attempts,firstSeen,lastSeen',
+    );
     expect(csv.text).toContain('public.Group,workspaceId,"a,b",InputNull');
     await db(`delete from "Group" where id in ('lost', 'a,b')`);
     expect(await settled(await post('/unfillable/retry?table=Group', { reason: 'deleted' }).expect(202))).toMatchObject(

@@ -45,12 +45,10 @@ const rowLevelSecurity = z.strictObject({
 });
 
 const policy = z.enum(unfillablePolicies);
-const unfillable = z
-  .union([policy, z.partialRecord(z.enum(unfillableReasons), policy)])
-  .meta({
-    description:
-      'hold: rows without a value block readiness. leaveNull: they are listed and stay NULL. For all, or by reason.',
-  });
+const unfillable = z.union([policy, z.partialRecord(z.enum(unfillableReasons), policy)]).meta({
+  description:
+    'hold: rows without a value block readiness. leaveNull: they are listed and stay NULL. For all, or by reason.',
+});
 
 const defaults = z.strictObject({
   key: names.optional(),
