@@ -69,6 +69,17 @@ async function session(): Promise<pg.Client> {
 const rows = async (text: string): Promise<unknown[]> => (await p.admin.query({ text, rowMode: 'array' })).rows;
 const created = (): Promise<unknown[]> => rows('select entity_no, key from highwater.created_entity order by 1, 2');
 
+/** Until some session waits for another transaction to end. */
+async function waitsForAnother(admin: pg.Client): Promise<void> {
+  for (const until = Date.now() + 30_000; Date.now() < until;) {
+    const { rows: waiting } = await admin.query(
+      `select from pg_stat_activity where application_name = 'legacy' and wait_event_type = 'Lock'`,
+    );
+    if (waiting.length > 0) return;
+  }
+  throw new Error('the second application transaction never came to wait for the first one');
+}
+
 describe('the bridge', () => {
   it('makes the workspace of an organization that comes with its first group, in one transaction and recorded', async () => {
     const app = await session();
@@ -133,6 +144,21 @@ describe('the bridge', () => {
       ['g3', null],
     ]);
     expect(await rows('select organization_id from projects')).toEqual([[null]]);
+    expect(await created()).toEqual([[0, ['o1']]]);
+  });
+
+  it('waits for a transaction that makes the same one, and takes what that made', async () => {
+    const [first, second] = [await session(), await session()];
+    await first.query(`insert into "Organization" values ('o1', 'one', 'h1')`);
+    await first.query(`begin; insert into "Group" values ('g1', 'o1')`);
+    const waiting = second.query(`insert into "Group" values ('g2', 'o1')`);
+    await waitsForAnother(p.admin);
+    await first.query('commit');
+    await waiting;
+    expect(await rows('select id, "workspaceId" from "Group" order by id')).toEqual([
+      ['g1', 'o1'],
+      ['g2', 'o1'],
+    ]);
     expect(await created()).toEqual([[0, ['o1']]]);
   });
 

@@ -115,6 +115,7 @@ describe('what leads to an entity', () => {
       value: 'r."orgId"',
     });
     expect(derivation?.referentExists).toBeUndefined();
+    expect(derivation?.branches.expression).toBe(`case when ${derivation?.expression ?? ''} is not null then 0 end`);
   });
 
   it('is found through a declared foreign key as well, and joined after the rule', () => {

@@ -78,7 +78,7 @@ function compileEntry(
     target: { name: target.name, ident: target.ident, type: target.type },
     expression,
     reason,
-    branches: printBranches(resolved, target),
+    branches: printBranches(resolved, target, expression),
     inputs: inputs.list,
     ...(inputs.searches.length === 0 ? {} : { searches: inputs.searches }),
     ...(inputs.functions.length === 0 ? {} : { functions: inputs.functions }),

@@ -13,11 +13,17 @@ export interface RuleBranches {
 /**
  * Printed from the rule as the plan wrote it: once neighbouring choices were made one look-up, nobody could tell which of them it was. Costs
  * every choice twice, so only the forecast asks.
+ *
+ * @param value the rule's value as it is written, when more is asked of it than the rule gives
  */
-export function printBranches(node: Node, target: PrintTarget): RuleBranches {
+export function printBranches(
+  node: Node,
+  target: PrintTarget,
+  value: string = printValue(node, 'r', 0, target),
+): RuleBranches {
   const labels: string[] = [];
   const text = branchOf({ node, alias: 'r', depth: 0, target, way: '' }, labels);
-  const known = `case when ${printValue(node, 'r', 0, target)} is not null then ${text} end`;
+  const known = `case when ${value} is not null then ${text} end`;
   return { expression: known as SqlExpression, labels };
 }
 
