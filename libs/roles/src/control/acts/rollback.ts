@@ -73,7 +73,8 @@ export async function rollBack(
     lockAttempts: typeof lockAttempts === 'number' ? lockAttempts : undefined,
   });
   // an event, so that no process that comes later opens a gate in the middle
-  if (state.phase !== 'finished') await issue(context, process.id, 'Halt', { reason: `rollback: ${why}` }, by);
+  const halted =
+    state.phase === 'finished' ? state : await issue(context, process.id, 'Halt', { reason: `rollback: ${why}` }, by);
   await drainGate(database.state, { migrationId: process.id, short: process.short }, ['sweep', 'live']);
   await failpoint('rollback.afterHalted');
 
@@ -85,7 +86,7 @@ export async function rollBack(
   );
   doing(process, 'taking our own objects away');
   for (const target of process.targets) kept.push(...(await takeOursAway(context, target, budget)));
-  await takeStreamDown(context, process, state, signal);
+  await takeStreamDown(context, process, halted, signal);
   await failpoint('rollback.afterStream');
 
   const columns = await columnsOf(context, process);

@@ -20,8 +20,9 @@ export async function takeStreamDown(
   const { database, kafka } = context;
   process.finishing = true;
   // relays and fillers of every process stop when they see the migration without a stream; the gate closes with it
-  const { version } = await context.runner.state(streamOf(process.id));
-  await projectState(context, process.id, { ...state, stream: 'none' }, version);
+  const { state: now, version } = await context.runner.state(streamOf(process.id));
+  // of now: a state from before a halt, under the version of after it, would open the gates again
+  if (now.phase !== 'none') await projectState(context, process.id, { ...now, stream: 'none' }, version);
   await drainGate(database.state, { migrationId: process.id, short: process.short }, ['sweep', 'live']);
   if (state.streamFacts) {
     const { slot } = state.streamFacts;
