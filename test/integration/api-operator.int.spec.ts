@@ -111,6 +111,7 @@ describe('what an operator asks of the API', () => {
       'release',
       'approve',
       'unenforce',
+      'rollback',
       'halt',
       'limits',
       'steps',

@@ -117,6 +117,34 @@ describe('an operator at the command line, against a service', () => {
     expect(await remote('halt', name, '--reason', 'incident')).toMatchObject({ code: 0 });
     expect(await remote('wait', name, '--for=pause=halted', '--timeout=20s')).toMatchObject({ code: 0 });
     expect(await remote('resume', name)).toMatchObject({ code: 0 });
+
+    // everything back
+    expect((await remote('rollback', name, '--yes')).code).toBe(64); // no reason given
+    const back = await remote('rollback', name, '--reason', 'not this week', '--dry-run');
+    expect(back.out).toMatch(
+      /dry run[\s\S]*rollback: our trigger on public."Group"[\s\S]*drop trigger "~hw_[\s\S]*keep values/,
+    );
+    expect((await remote('rollback', name, '--reason', 'not this week')).err).toContain('no backup is on record');
+    expect((await highwater({ HIGHWATER_DATABASE_URL: service.databaseUrl() }, 'init', '--backup', ' ')).err).toContain(
+      'HW2002',
+    );
+    const onRecord = await highwater(
+      { HIGHWATER_DATABASE_URL: service.databaseUrl() },
+      'init',
+      '--backup',
+      's3://backups/2026-11-21',
+    );
+    expect(onRecord).toMatchObject({ code: 0, out: expect.stringContaining('s3://backups/2026-11-21') as string });
+    expect((await remote('rollback', name, '--reason', 'x')).err).toContain('the backup on record is s3://backups');
+    const done = await remote('rollback', name, '--reason', 'not this week', '--yes', '--lock-budget', '5s');
+    expect(done).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/is rolled back[\s\S]*kept .*no journal/) as string,
+    });
+    const status = (await remote('status', name)).out;
+    expect(status).toMatch(/outcome +rolled-back[\s\S]*kept +values of public."Group"."workspaceId"/);
+    expect(status).toContain('s3://backups/2026-11-21');
+    expect(await remote('rollback', name, '--reason', 'again', '--yes')).toMatchObject({ code: 7 });
   });
 });
 

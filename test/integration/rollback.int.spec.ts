@@ -253,7 +253,10 @@ it('never waits for a row that somebody holds: the others become NULL, and the p
     await openGate(p.database.state, { migrationId: 'held-row', short: target.short }, ['live', 'sweep']);
     const hints = Array.from({ length: 20 }, (_, i) => ({ key: [String(i + 1)], xid: '3', partition: 0 }));
     await fillBatch(p.database.fill, target, hints, { rowBudgetMs: 200 });
-    await p.admin.query(`alter table "Activity" add constraint wanted check (id <> 7 or "workspaceId" is not null)`);
+    // the team's own constraint wants one value, their own trigger gives another one back
+    await p.admin.query(`alter table "Activity" add constraint wanted check (id <> 7 or "workspaceId" is not null);
+      create function give_back() returns trigger language plpgsql as $$ begin new."workspaceId" := old."workspaceId"; return new; end $$;
+      create trigger stubborn before update on "Activity" for each row when (new.id = 8) execute function give_back()`);
     await holder.connect();
     await holder.query(`begin; update "Activity" set title = 'in progress' where id = 9`);
     await beginRollback(p.database.fill, target.migrationId, 'values', [1]);
@@ -267,13 +270,13 @@ it('never waits for a row that somebody holds: the others become NULL, and the p
     };
     await waitFor('all but the held row', async () => {
       await next();
-      return JSON.stringify(await held()) === '{"ids":[7,9]}';
+      return JSON.stringify(await held()) === '{"ids":[7,8,9]}';
     }, { everyMs: 1 }); // prettier-ignore
     expect(await next()).toMatchObject({ undone: 0, done: false, held: 1 });
     await holder.query('commit');
     await waitFor('the end', async () => (await next()).done, { everyMs: 1 });
-    expect(await held()).toEqual({ ids: [7] }); // the team's own constraint wants it
-    expect(await readRollbackProgress(p.database.state, target.migrationId)).toMatchObject([{ undone: 19, kept: 1 }]);
+    expect(await held()).toEqual({ ids: [7, 8] });
+    expect(await readRollbackProgress(p.database.state, target.migrationId)).toMatchObject([{ undone: 18, kept: 2 }]);
   } finally {
     await holder.end();
     await p.close();

@@ -59,20 +59,23 @@ async function unfillOnce(
     `set local lock_timeout = 50; set local statement_timeout = ${statementMs(rowBudgetMs)}; set local enable_seqscan = off; set local jit = off`,
   );
   const values = [target.migrationId, target.targetNo, at.cursor, rows];
-  const { rows: first } = await client.query<{ undone: number; looked: number; last: string[] | null }>(
-    unfillStatement(target, which),
-    values,
-  );
-  const { undone, looked, last } = first[0] ?? { undone: 0, looked: 0, last: null };
+  const { rows: first } = await client.query<{
+    undone: number;
+    takenBack: number;
+    looked: number;
+    last: string[] | null;
+  }>(unfillStatement(target, which), values);
+  const { undone, takenBack, looked, last } = first[0] ?? { undone: 0, takenBack: 0, looked: 0, last: null };
   // on a snapshot of its own: what is left of the page was held, or is not what we entered
   const { rows: second } = await client.query<{ held: number; changed: number }>(leftStatement(target), values);
   const { held, changed } = second[0] ?? { held: 0, changed: 0 };
-  const wait = which === 'all' && held > 0;
+  // a trigger of the team that gives the value back wants it: only what was not written at all is held by somebody
+  const wait = which === 'all' && held > takenBack;
   const done = !wait && looked < rows;
   await moveRollback(client, target.migrationId, 'values', target.targetNo, {
     cursor: wait ? at.cursor : (last ?? at.cursor),
     undone,
-    kept: wait ? 0 : changed + (which === 'none' ? held : 0),
+    kept: wait ? 0 : changed + held,
     done,
   });
   return { undone, done, held: wait ? held : 0 };
@@ -99,7 +102,7 @@ export function unfillStatement(target: FillTarget, which: 'all' | 'none' = 'all
   update ${table.ident} as t set ${column.ident} = null from locked as l where ${sameKey(target, 't', 'l')} and ${stored('t')} = l.value
   returning t.${column.ident} is null as empty
 )
-select (select count(*) from undone where empty)::int as undone, (select count(*) from page)::int as looked,
+select (select count(*) from undone where empty)::int as undone, (select count(*) from undone where not empty)::int as "takenBack", (select count(*) from page)::int as looked,
        (select to_json(key) from page order by key desc limit 1) as last`;
 }
 
