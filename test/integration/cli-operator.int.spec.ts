@@ -78,7 +78,7 @@ describe('an operator at the command line, against a service', () => {
     const differs = await remote('verify', name, '-o', 'csv');
     expect(differs.code).toBe(2);
     expect(differs.out.split('\r\n').slice(0, 2).join('\n')).toMatch(
-      /^table,target,key,sqlstate,foundAt\npublic.Group,workspaceId,g7,,\d{4}-/,
+      /^table,target,key,sqlstate,kept,foundAt\npublic.Group,workspaceId,g7,,,\d{4}-/,
     );
     expect(differs.out).not.toContain('o9');
     await db(`update "Group" set "workspaceId" = "orgId" where id in ('g7', 'g8')`);
@@ -135,7 +135,8 @@ describe('an operator at the command line, against a service', () => {
       's3://backups/2026-11-21',
     );
     expect(onRecord).toMatchObject({ code: 0, out: expect.stringContaining('s3://backups/2026-11-21') as string });
-    expect((await remote('rollback', name, '--reason', 'x')).err).toContain('the backup on record is s3://backups');
+    await waitFor('the backup in the status', async () =>
+      (await remote('rollback', name, '--reason', 'x')).err.includes('the backup on record is s3://backups')); // prettier-ignore
     const done = await remote('rollback', name, '--reason', 'not this week', '--yes', '--lock-budget', '5s');
     expect(done).toMatchObject({
       code: 0,

@@ -272,6 +272,7 @@ it('never waits for a row that somebody holds: the others become NULL, and the p
       await next();
       return JSON.stringify(await held()) === '{"ids":[7,8,9]}';
     }, { everyMs: 1 }); // prettier-ignore
+    await waitFor('the page of the held row', async () => (await next()).held === 1, { everyMs: 1 });
     expect(await next()).toMatchObject({ undone: 0, done: false, held: 1 });
     await holder.query('commit');
     await waitFor('the end', async () => (await next()).done, { everyMs: 1 });

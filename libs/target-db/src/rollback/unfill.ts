@@ -78,7 +78,7 @@ async function unfillOnce(
     kept: wait ? 0 : changed + held,
     done,
   });
-  return { undone, done, held: wait ? held : 0 };
+  return { undone, done, held: wait ? held - takenBack : 0 };
 }
 
 /** `$1`, `$2` migration and target, `$3` the key behind which to go on, `$4` rows at most. */
