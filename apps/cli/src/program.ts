@@ -15,7 +15,7 @@ import { events, type EventsOptions } from './verbs/events.js';
 import { finish, type FinishOptions } from './verbs/finish.js';
 import { forecast, type ForecastOptions } from './verbs/forecast.js';
 import { init, type InitOptions } from './verbs/init.js';
-import { plan } from './verbs/plan.js';
+import { plan, type PlanOptions } from './verbs/plan.js';
 import { preflight } from './verbs/preflight.js';
 import { readiness } from './verbs/readiness.js';
 import { run, type RunOptions } from './verbs/run.js';
@@ -79,9 +79,11 @@ function onTheDatabase(session: Session, verb: Verb): void {
     .option('--print-grants', 'print the SQL for an administrator, change nothing')
     .option('--backup <reference>', 'where your own backup is; recorded, and shown wherever a rollback is looked at')
     .option('--role-prefix <prefix>', 'first part of the database roles', 'highwater_');
-  verb('plan <file>', 'judge a plan; with a database, show each step, its SQL and its lock', (file: string) =>
-    plan(session, file),
-  );
+  verb(
+    'plan <file>',
+    'judge a plan; with a database, show each step, its SQL and its lock',
+    (file: string, options: PlanOptions) => plan(session, file, options),
+  ).option('--estimate', 'duration, WAL and growth of the fill, from a few rows written and rolled back');
   verb('preflight <file>', 'check what a plan needs of the servers', (file: string) => preflight(session, file));
   verb('run <file>', 'do the whole job in this process, without a service', (file: string, options: RunOptions) =>
     run(session, file, options),

@@ -1,4 +1,5 @@
 import {
+  estimateFill,
   forecastPlan,
   installSchema,
   openDatabase,
@@ -6,6 +7,7 @@ import {
   printGrants,
   recordBackup,
   type Database,
+  type FillEstimate,
   type PlanForecast,
 } from '@highwater/target-db';
 import { targetsNamed as namedAmong } from '../control/targets-named.js';
@@ -74,6 +76,23 @@ export const forecastOf = (
     const named = namedAmong(resolved.plan.migration, all, table);
     const tables = table === undefined ? {} : { tables: named.flatMap((no) => all[no]?.table ?? []) };
     return forecastPlan({ ...resolved, database, ...options, ...tables });
+  });
+
+/** Reads ahead no longer than this before the rows are tried. */
+const foreseeMsMax = 20_000;
+
+/** What filling each target will cost, from a few rows that are written and rolled back. Throws PlanRejected. */
+export const estimatesOf = (settings: Settings, source: string): Promise<readonly FillEstimate[]> =>
+  withDatabase(settings, async (database) => {
+    const resolved = await resolvePlan(database.ddl, source);
+    const { accept, limits } = resolved.plan;
+    const { tables } = await forecastPlan({ ...resolved, database, msMax: foreseeMsMax });
+    const estimates: FillEstimate[] = [];
+    for (const [i, target] of resolved.targets.entries())
+      estimates.push(
+        await estimateFill(database.fill, target, tables[i]?.filled ?? 0, { accept, rowBudgetMs: limits.rowBudgetMs }),
+      );
+    return estimates;
   });
 
 async function withDatabase<T>(settings: Settings, work: (database: Database) => Promise<T>): Promise<T> {
