@@ -78,7 +78,7 @@ describe('what an operator asks of the API', () => {
     const csv = await api().get(at('/unfillable?table=Group&reason=InputNull')).set('Accept', 'text/csv').expect(200);
     expect(csv.headers['content-type']).toMatch(/^text\/csv/);
     expect(csv.text.split('\r\n')[0]).toBe(
-      'table,target,key,reason,policy,sqlstate,constraint,attempts,firstSeen,lastSeen',
+      'table,target,key,reason,policy,sqlstate,constraint,attempts,firstSeen,lastSeen,entity',
     );
     expect(csv.text).toContain('public.Group,workspaceId,"a,b",InputNull');
     await db(`delete from "Group" where id in ('lost', 'a,b')`);

@@ -42,11 +42,26 @@ function workOf(status: MigrationStatusView): readonly Fact[] {
       'live',
       `filled ${hints.filled}, already ${hints.already}, gone ${hints.gone}, contended ${hints.contended}, parked ${hints.parked}`,
     ],
+    ...status.entities.map((one): Fact => ['entities', entityText(one)]),
     ...status.workers.map((one): Fact => [
       one.role,
       `${one.state} on ${one.instance}${one.message === '' ? '' : `: ${one.message}`}`,
     ]),
   ];
+}
+
+/** `public.Workspace of public.Organization: 12000 made, 12000 of ~40000 rows looked at`. */
+function entityText(one: MigrationStatusView['entities'][number]): string {
+  const who = one.createdBy === 'application' ? 'made by the application' : `${one.created} made`;
+  const seen =
+    one.createdBy === 'application' || one.pass === null
+      ? ''
+      : one.passDone
+        ? `, ${one.sourcesSeen} rows looked at`
+        : `, ${one.sourcesSeen} of ~${one.sourcesExpected} rows looked at`;
+  const missing = one.missing === null ? '' : `, ${one.missing} missing`;
+  const unfillable = one.unfillable === 0 ? '' : `, ${one.unfillable} cannot be made`;
+  return `${one.table} of ${one.from}: ${who}${seen}${missing}${unfillable}`;
 }
 
 function streamOf({ stream, epoch, fence, lag, slot, hints }: MigrationStatusView): readonly Fact[] {
@@ -75,7 +90,7 @@ function streamOf({ stream, epoch, fence, lag, slot, hints }: MigrationStatusVie
 
 function endOf(status: MigrationStatusView): readonly Fact[] {
   const { cutover, limits } = status;
-  const unfillable = status.tables.reduce((sum, one) => sum + one.unfillable, 0);
+  const unfillable = [...status.tables, ...status.entities].reduce((sum, one) => sum + one.unfillable, 0);
   const failure = cutover.lastFailure;
   const parts = [
     `starts ${cutover.start === 'auto' ? 'by itself' : 'when asked'}`,

@@ -5,7 +5,8 @@ import type { KafkaSettings } from '@highwater/messaging';
 import type { Limits } from '@highwater/plan';
 import { listMigrations, type RegisteredMigration } from '@highwater/target-db';
 import { runCommand, type ControlContext } from './control/context.js';
-import { resolveOrRemember, type resolvePlan } from './control/resolve.js';
+import { publishedSources } from './control/published-tables.js';
+import { resolveOrRemember, type ResolvedPlan } from './control/resolve.js';
 import type { ProcessRole } from './engine-port.js';
 import { Filler } from './filler/filler.js';
 import { Relay } from './relay/relay.js';
@@ -134,7 +135,7 @@ export class Workers {
   private async begin(role: ProcessRole, identity: string, migration: RegisteredMigration): Promise<Worker> {
     const { context } = this;
     const { database, kafka, logger } = context;
-    const { plan, targets } = await resolveOrRemember(database.state, migration);
+    const { plan, targets, entities } = await resolveOrRemember(database.state, migration);
     const limits = { ...plan.limits, ...migration.limits } as Limits;
     const onFatal = (error: Error): void => this.options.onFatal(role, error);
     const onBroken = (broken: BrokenStream): void => void this.broken(migration, broken);
@@ -164,6 +165,7 @@ export class Workers {
         short: migration.short,
         stream,
         targets,
+        sources: publishedSources(entities),
         logger: log,
         onBroken,
       });
@@ -184,7 +186,7 @@ export class Workers {
         },
       };
     }
-    const filler = this.filler(migration, stream, kafka, targets, limits, log, onBroken, onFatal);
+    const filler = this.filler(migration, stream, kafka, { targets, entities }, limits, log, onBroken, onFatal);
     try {
       await filler.start();
     } catch (error) {
@@ -198,7 +200,7 @@ export class Workers {
     migration: RegisteredMigration,
     stream: NonNullable<RegisteredMigration['stream']>,
     kafka: KafkaSettings,
-    targets: Awaited<ReturnType<typeof resolvePlan>>['targets'],
+    work: Pick<ResolvedPlan, 'targets' | 'entities'>,
     limits: Limits,
     logger: ControlContext['logger'],
     onBroken: (broken: BrokenStream) => void,
@@ -210,12 +212,14 @@ export class Workers {
       kafka,
       migrationId: migration.id,
       stream,
-      targets,
+      ...work,
       limits,
       logger,
       ...(this.options.kafkaSessionMs === undefined ? {} : { sessionTimeoutMs: this.options.kafkaSessionMs }),
       onBroken,
       onFatal,
+      onEntitiesMade: ({ target, made }) =>
+        metrics.entitiesMade.inc({ migration: migration.id, table: target.entity.table.name, source: 'live' }, made),
       onBatchFilled: ({ target, verdicts, tookMs }) => {
         const labels = { migration: migration.id, table: target.derivation.table.name };
         metrics.liveBatch.observe(labels, tookMs / 1000);

@@ -40,6 +40,8 @@ export * from './bridge/definition.js';
 export * from './bridge/facts.js';
 export * from './gate/enter-gate.js';
 export * from './gate/set-gate.js';
+export * from './entities/entity-counts.js';
+export * from './entities/entity-pass.js';
 export * from './fill/codes.js';
 export * from './fill/fill-batch.js';
 export * from './fill/commit-witness.js';

@@ -31,6 +31,8 @@ export const failpointNames = [
   'rollback.afterColumn',
   'rollback.afterEntities',
   'operation.afterAccepted',
+  'control.afterEntityPage',
+  'filler.afterEntities',
   'filler.beforeFill',
   'filler.afterCommit',
 ] as const;

@@ -24,6 +24,11 @@ export function createMetrics(version = '0.1.0') {
       'migration',
       'table',
     ]),
+    entitiesMade: counter('entities_made_total', 'Entities made, by source: live, pass.', [
+      'migration',
+      'table',
+      'source',
+    ]),
     hints: counter('hints_total', 'Hints by final or passing verdict.', ['migration', 'verdict']),
     hintsParked: gauge('hints_parked', 'Hints waiting for their transaction to become visible.', [
       'migration',

@@ -46,6 +46,20 @@ export const statusView = z.looseObject({
       enforced: z.boolean(),
     }),
   ),
+  entities: z.array(
+    z.object({
+      table: text,
+      from: text,
+      createdBy: z.enum(['highwater', 'application']),
+      created: count,
+      pass: count.nullable(),
+      passDone: z.boolean(),
+      sourcesSeen: count,
+      sourcesExpected: count,
+      missing: count.nullable(),
+      unfillable: count,
+    }),
+  ),
   progress: z.object({ percent: count.nullable(), rowsDone: count, rowsExpected: count }),
   rowsPerSecond: count,
   eta: z.object({ p50Ms: count, p90Ms: count }).nullable(),
@@ -133,6 +147,7 @@ export const unfillableView = z.object({
     z.object({
       table: text,
       target: text,
+      entity: text.nullable(),
       key: z.array(text),
       reason: text,
       policy: z.enum(unfillablePolicies),
@@ -148,6 +163,15 @@ export const unfillableView = z.object({
 const verified = { table: text, target: text, checked: count, mismatches: count, nulls: count };
 export const verificationView = z.object({
   migration: text,
+  entities: z.array(
+    z.object({
+      table: text,
+      from: text,
+      createdBy: z.enum(['highwater', 'application']),
+      missing: count.nullable(),
+      countedAt: instant.nullable(),
+    }),
+  ),
   last: z
     .object({
       at: instant,

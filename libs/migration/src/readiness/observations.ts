@@ -63,7 +63,7 @@ export interface NullsSeen {
   }[];
 }
 export interface UnfillableSeen {
-  /** Open entries of targets that shall become NOT NULL. */
+  /** Open entries of targets that shall become NOT NULL, and of entities. */
   total: number;
   byReason: Readonly<Record<string, number>>;
   /** Filled rows that a unique index of the plan would refuse; in total and byReason too. */
@@ -72,6 +72,8 @@ export interface UnfillableSeen {
   uniquePending?: readonly string[];
   /** Why the last attempt to build one did not succeed. */
   uniqueTrouble?: string;
+  /** Of the total: sources of which no entity can be made, by the entity's table. */
+  entities?: Readonly<Record<string, number>>;
 }
 export interface BridgeSeen {
   mode: 'assign' | 'observe';
@@ -84,6 +86,18 @@ export interface BridgeSeen {
   unresolvedInWindow: number;
   /** When the bridge's reports were last interrupted: the window starts again there. */
   brokenAt?: string;
+}
+export interface EntitiesSeen {
+  /** Empty: the plan has none. */
+  perEntity: readonly {
+    readonly table: string;
+    readonly from: string;
+    readonly createdBy: 'highwater' | 'application';
+    /** Sources without their entity, counted after the bridge was there; null: not counted since. */
+    readonly missing: number | null;
+    /** Of them listed as unfillable. */
+    readonly listed: number;
+  }[];
 }
 export interface VerificationSeen {
   checked: number;
@@ -112,6 +126,7 @@ export interface Observations {
   readonly nulls?: Observed<NullsSeen>;
   readonly unfillable?: Observed<UnfillableSeen>;
   readonly bridge?: Observed<BridgeSeen>;
+  readonly entities?: Observed<EntitiesSeen>;
   readonly verification?: Observed<VerificationSeen>;
   readonly lockBlockers?: Observed<LockBlockersSeen>;
 }
@@ -128,6 +143,7 @@ export const observationAgeMsMax: Readonly<Record<ObservationName, number | null
   nulls: 30_000,
   unfillable: 30_000,
   bridge: 30_000,
+  entities: 30_000,
   verification: null,
   lockBlockers: 30_000,
 };

@@ -56,6 +56,7 @@ const good = (seconds = 600): Required<Observations> => {
       windowMs: 600_000,
       unresolvedInWindow: 0,
     },
+    entities: { ...seen, perEntity: [] },
     verification: { ...seen, checked: 1_000, mismatches: 0 },
     lockBlockers: { ...seen, blockers: [] },
   };
@@ -102,6 +103,28 @@ describe('readiness', () => {
     );
     expect(unmet(old)).toEqual([expect.stringContaining('Unknown ObservationStale')]);
     expect(old.ready).toBe(false);
+  });
+
+  const perEntity = (of: { missing: number | null; listed?: number; createdBy?: 'application' }) => ({
+    entities: {
+      at: at(600),
+      perEntity: [{ table: 'public.Workspace', from: 'public.Organization', createdBy: 'highwater', listed: 0, ...of }],
+    } as const,
+  });
+
+  it('is not ready while a source has no entity, says which and who makes it, and leaves the listed ones to their list', () => {
+    const missing = one(evaluate(perEntity({ missing: 3, listed: 1 })), 'Verified');
+    expect(missing).toMatchObject({ status: 'False', reason: 'EntitiesMissing', evidence: { 'public.Workspace': 3 } });
+    expect(missing.message).toBe(
+      '2 rows of public.Organization without public.Workspace: they are made by the next pass; counted again while any is missing.',
+    );
+    const theirs = one(evaluate(perEntity({ missing: 1, createdBy: 'application' })), 'Verified');
+    expect(theirs.message).toContain('the application makes them');
+    expect(one(evaluate(perEntity({ missing: null })), 'Verified')).toMatchObject({
+      status: 'Unknown',
+      reason: 'EntitiesNotCounted',
+    });
+    expect(evaluate(perEntity({ missing: 1, listed: 1 })).ready).toBe(true);
   });
 
   const seen = { at: at(600) };

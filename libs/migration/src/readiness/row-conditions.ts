@@ -45,19 +45,23 @@ export const nullCountZero = (judged: Judged): Finding =>
   });
 
 export const noUnfillableRows = (judged: Judged): Finding =>
-  withObservation(judged, 'unfillable', ({ total, byReason, collisions = [], uniquePending = [], uniqueTrouble }) => {
+  withObservation(judged, 'unfillable', (seen) => {
+    const { total, byReason, entities = {}, collisions = [], uniquePending = [], uniqueTrouble } = seen;
     if (total > 0) {
+      const sources = tally(entities);
+      const of = sources === '' ? '' : `, of them sources of entities that cannot be made: ${sources}`;
       const kept = collisions.map(
         ({ index, rows }) =>
           `${plural(rows, 'row')} keep unique index "${index}" from being built; it is built once no two of them have the same key`,
       );
       const message = [
-        `${plural(total, 'row')} listed as unfillable (${tally(byReason)}); correct them or their parents, then retry`,
+        `${plural(total, 'row')} listed as unfillable (${tally(byReason)})${of}; correct them or their parents, then retry`,
         ...kept,
       ];
       return fails('RowsListed', `${message.join('. ')}.`, {
         total,
         byReason,
+        ...(sources === '' ? {} : { entities }),
         ...(collisions.length > 0 ? { collisions } : {}),
       });
     }
@@ -70,8 +74,30 @@ export const noUnfillableRows = (judged: Judged): Finding =>
     return holds('NoneListed', 'No row is listed as unfillable.');
   });
 
+/** Undefined: every source has its entity, but for those that are listed as unfillable. */
+const entitiesMissing = (judged: Judged): Finding | undefined => {
+  const found = withObservation(judged, 'entities', ({ perEntity }) => {
+    const open = perEntity.filter((one) => (one.missing ?? 0) > one.listed);
+    if (open.length > 0) {
+      const parts = open.map(({ table, from, createdBy, missing, listed }) => {
+        const who = createdBy === 'highwater' ? 'they are made by the next pass' : 'the application makes them';
+        return `${plural((missing ?? 0) - listed, 'row')} of ${from} without ${table}: ${who}`;
+      });
+      const evidence = Object.fromEntries(open.map((one) => [one.table, one.missing]));
+      return fails('EntitiesMissing', `${parts.join('. ')}; counted again while any is missing.`, evidence);
+    }
+    const uncounted = perEntity.filter((one) => one.missing === null).map(({ table, from }) => `${table} of ${from}`);
+    return uncounted.length === 0
+      ? holds('NoneMissing', '')
+      : unknown('EntitiesNotCounted', `${uncounted.join(', ')}: not counted yet since the bridge is there.`);
+  });
+  return found.status === 'True' ? undefined : found;
+};
+
 export const verified = (judged: Judged): Finding =>
   withObservation(judged, 'verification', ({ at, checked, mismatches }) => {
+    const missing = entitiesMissing(judged);
+    if (missing) return missing;
     const evidence = { at, checked, mismatches };
     if (mismatches > 0) {
       return fails(

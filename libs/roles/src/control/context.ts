@@ -96,13 +96,21 @@ export async function projectState(
   });
 }
 
-const sweepPhases: readonly LiveMigration['phase'][] = ['sweeping', 'swept', 'bridged', 'cutting-over'];
-const livePhases: readonly LiveMigration['phase'][] = ['streaming', ...sweepPhases, 'enforced'];
+/** Ranges are there from `sweeping` on; entities are made before the first of them, and as long as there are late sources. */
+const writingPhases: readonly LiveMigration['phase'][] = [
+  'expanded',
+  'streaming',
+  'sweeping',
+  'swept',
+  'bridged',
+  'cutting-over',
+  'enforced',
+];
 
-/** What may be written in this state: by the sweep, by the live fill. Pause closes the first, halt both. */
+/** What may be written in this state: by sweep and passes, by the live fill. Pause closes the first, halt both. */
 export const gateOf = (state: LiveMigration): { sweep: boolean; live: boolean } => ({
-  sweep: state.pause === 'running' && sweepPhases.includes(state.phase),
-  live: state.pause !== 'halted' && state.stream !== 'none' && livePhases.includes(state.phase),
+  sweep: state.pause === 'running' && writingPhases.includes(state.phase),
+  live: state.pause !== 'halted' && state.stream !== 'none' && writingPhases.includes(state.phase),
 });
 
 export function streamInfo(state: LiveMigration): StreamInfo | null {

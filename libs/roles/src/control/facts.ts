@@ -1,8 +1,17 @@
 import type { LiveMigration } from '@highwater/migration';
-import { openRanges, readFillProgress, type StoredOperation, type TargetProgress } from '@highwater/target-db';
+import {
+  countUnfillableEntities,
+  openRanges,
+  readEntityPasses,
+  readFillProgress,
+  type StoredOperation,
+  type TargetProgress,
+  type EntityPass,
+} from '@highwater/target-db';
 import { currentFence, isReached } from './acts/fence.js';
 import { bridgeJudged } from './acts/bridge-unused.js';
 import type { ControlContext } from './context.js';
+import { entityFacts } from './entity-passes.js';
 import type { NullCounts } from './null-counts.js';
 import type { ProcessFacts } from './process-facts.js';
 import type { ProcessState } from './process-state.js';
@@ -50,6 +59,7 @@ export async function readFacts(
     (sum, one) => sum + Object.values(one.unfillable).reduce((a, b) => a + b, 0),
     0,
   );
+  const entities = await readEntityWork(context, process);
   const facts: ProcessFacts = {
     phase: state.phase,
     started: started.includes(state.phase) || (state.phase === 'preflighted' && open('start') !== undefined),
@@ -65,6 +75,13 @@ export async function readFacts(
     nulls: seen.nulls.total,
     unfillableOpen,
     chunkRowsMax: state.limits.chunkRowsMax,
+    entities: entityFacts(entities.passes, {
+      entities: process.entities.length,
+      listed: entities.listed,
+      epoch: Math.max(state.epoch, 1),
+      bridgedAt: state.bridge?.at ?? null,
+      finishAskedAt: open('finish')?.requestedAt ?? null,
+    }),
     tailPassSinceBridge: pass?.since_bridge === true,
     msSinceTailPass: pass?.age_ms === null || pass === undefined ? Infinity : Number(pass.age_ms),
     fenceOpen,
@@ -84,4 +101,17 @@ export async function readFacts(
     bridgeJudged: bridgeJudged(open('finish')),
   };
   return { facts, progress };
+}
+
+async function readEntityWork(
+  { database }: ControlContext,
+  { id, entities }: ProcessState,
+): Promise<{ passes: readonly EntityPass[]; listed: number }> {
+  if (entities.length === 0) return { passes: [], listed: 0 };
+  const [passes, unfillable] = await Promise.all([
+    readEntityPasses(database.state, id),
+    countUnfillableEntities(database.state, id),
+  ]);
+  const counts = [...unfillable.values()].flatMap((reasons) => Object.values(reasons));
+  return { passes, listed: counts.reduce((sum, count) => sum + count, 0) };
 }

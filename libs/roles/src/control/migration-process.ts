@@ -24,6 +24,7 @@ import { budgetOf } from './acts/budget.js';
 import { rowSecurityStatus } from './acts/row-security.js';
 import { askForCutover, carryOutCutover } from './acts/asked-cutover.js';
 import { undoGuards } from './acts/cutover.js';
+import { beginEntities, entityRound } from './acts/create-entities.js';
 import { expand } from './acts/expand.js';
 import { keepForecast } from './acts/keep-forecast.js';
 import { writeFence } from './acts/fence.js';
@@ -37,6 +38,7 @@ import { completeSweep, startSweep, startTailPass } from './acts/sweep.js';
 import { unenforceAsked } from './acts/unenforce.js';
 import { verifyAfterBridge } from './acts/verify.js';
 import { issue, projectState, streamOf, type ControlContext } from './context.js';
+import { readEntities } from './entity-status.js';
 import { readFacts } from './facts.js';
 import { nextAct, type Act } from './next-act.js';
 import { notCounted, readNullCounts, type NullCounts } from './null-counts.js';
@@ -66,7 +68,8 @@ const readinessAgeMsMax = 5_000;
  *
  *   operations  accepted requests → commands (pause and halt wait for the gate) ........ durable: the operation's row
  *   act         state + facts → nextAct → one idempotent act → its event ............... durable: the event; truth: catalog and tables
- *   long        verification and retry, by the page ................................... durable: cursor and entries
+ *   long        verification, retry, index builds, by the page ....................... durable: cursor and entries
+ *   entities    those that are missing, source by source, by the page ................. durable: the entities, then the cursor
  *   evaluate    observations → readiness + status, stored in the migration's row ....... durable: the row; BecameReady, CeasedReady
  *
  * Nothing is remembered in between that decides anything: a new process reads the log and the catalog and goes on.
@@ -99,7 +102,8 @@ export class MigrationProcess {
       this.loop('operations', operationsEveryMs, () => this.carryOutOperations()),
       this.loop('act', actEveryMs, () => this.act()),
       this.loop('evaluate', evaluateEveryMs, () => this.evaluate()),
-      this.loop('long operations', longEveryMs, () => this.carryOutLong()),
+      this.loop('long operations', longEveryMs, () => this.roundOf(carryOutLong)),
+      this.loop('entities', longEveryMs, () => this.roundOf(entityRound)),
     ];
   }
 
@@ -136,13 +140,13 @@ export class MigrationProcess {
    */
   private async resolved(): Promise<ProcessState> {
     if (this.process && !this.stale) return this.process;
-    const { plan, catalog, targets, parsed, unfit } = await resolveOrRemember(
+    const { plan, catalog, targets, entities, parsed, unfit } = await resolveOrRemember(
       this.context.database.state,
       this.migration,
     );
     this.unfit = unfit;
     this.stale = false;
-    if (this.process) return Object.assign(this.process, { plan, catalog, targets });
+    if (this.process) return Object.assign(this.process, { plan, catalog, targets, entities });
     this.process = {
       id: this.migration.id,
       short: this.migration.short,
@@ -151,6 +155,7 @@ export class MigrationProcess {
       plan,
       catalog,
       targets,
+      entities,
       doing: { code: 'Starting', message: 'the control process has begun', since: new Date() },
       blocked: false,
       finishing: false,
@@ -214,6 +219,9 @@ export class MigrationProcess {
       case 'startSweep':
         doing('reading where history ends');
         return startSweep(context, process, state, act.epoch);
+      case 'createEntities':
+        doing('reading how many rows their sources have');
+        return beginEntities(context, process, act.epoch, act.pass);
       case 'buildNullIndexes':
         doing('building the partial indexes over NULL rows');
         await buildNullIndexes(context, process, signal);
@@ -256,10 +264,10 @@ export class MigrationProcess {
     }
   }
 
-  private async carryOutLong(): Promise<void> {
+  private async roundOf(round: typeof carryOutLong): Promise<void> {
     const state = await this.state();
     if (!state || state.phase === 'finished') return;
-    await carryOutLong(this.context, await this.resolved(), state, this.ended.signal);
+    await round(this.context, await this.resolved(), state, this.ended.signal);
   }
 
   /** Finish and rollback: the last act of a migration, after which nobody carries out what is still open. */
@@ -314,11 +322,13 @@ export class MigrationProcess {
     await projectState(context, process.id, process.finishing ? { ...state, stream: 'none' } : state, version);
     const progress = await readFillProgress(access, process.id, state.epoch);
     const uses = await readBridgeUses(access, process.id);
+    const entities = await readEntities(access, process);
     if (state.phase !== 'finished') this.nulls = await readNullCounts(context, process).catch(() => notCounted);
     const clock = await serverClock(access);
     const observations = await observe(context, process, state, {
       nulls: this.nulls,
       progress,
+      entities,
       uses,
       clock,
       unfit: this.unfit?.message,
@@ -337,6 +347,7 @@ export class MigrationProcess {
       process,
       state,
       progress,
+      entities,
       nulls: this.nulls,
       uses,
       ...(await readStatusFacts(access, process.id, state.epoch)),

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { EntityFacts } from './entity-passes.js';
 import { nextAct } from './next-act.js';
 import type { ProcessFacts } from './process-facts.js';
 
@@ -33,6 +34,71 @@ const bridged: ProcessFacts = {
   bridgeJudged: false,
 };
 const act = (facts: Partial<ProcessFacts>): unknown => nextAct({ ...bridged, ...facts });
+
+/** All of history has its entities, and the pass over it came after the bridge. */
+const complete: EntityFacts = {
+  pass: 1,
+  open: false,
+  sinceBridge: true,
+  sinceFinish: true,
+  missing: 0,
+  msSince: 100,
+  tookMs: 50,
+};
+
+describe('the next act for entities', () => {
+  const none = { ...complete, pass: -1 };
+
+  it('makes those of history behind the slot and before the sweep, whose rows need them', () => {
+    expect(act({ phase: 'expanded', epoch: 0, entities: none })).toEqual({ kind: 'openStream', epoch: 1 });
+    expect(act({ phase: 'streaming', entities: none })).toEqual({ kind: 'createEntities', epoch: 2, pass: 0 });
+    const open = { ...none, pass: 0, open: true };
+    expect(act({ phase: 'streaming', entities: open })).toEqual({ kind: 'wait', reason: 'CreatingEntities' });
+    expect(act({ phase: 'streaming', entities: { ...complete, pass: 0 } })).toEqual({ kind: 'startSweep', epoch: 2 });
+    const alone = { phase: 'expanded', epoch: 0, streamWanted: false, stream: 'none' } as const;
+    expect(act({ ...alone, entities: none })).toEqual({ kind: 'createEntities', epoch: 1, pass: 0 });
+    expect(act({ ...alone, entities: { ...complete, pass: 0 } })).toEqual({ kind: 'startSweep', epoch: 1 });
+    expect(act({ ...alone, pause: 'paused', entities: none })).toEqual({ kind: 'wait', reason: 'Paused' });
+  });
+
+  it('passes over the sources before a tail pass, which begins when that is done', () => {
+    const late = { phase: 'sweeping', pass: 1, nulls: 9, entities: { ...complete, msSince: 20_000 } } as const;
+    expect(act(late)).toEqual({ kind: 'createEntities', epoch: 2, pass: 2 });
+    expect(act({ ...late, entities: { ...complete, open: true } })).toEqual({
+      kind: 'wait',
+      reason: 'CreatingEntities',
+    });
+    expect(act({ ...late, entities: complete })).toEqual({ kind: 'tailPass', pass: 2 });
+  });
+
+  it('passes once more after the bridge, and again soon while one is missing', () => {
+    expect(act({ entities: { ...complete, sinceBridge: false } })).toMatchObject({ kind: 'createEntities', pass: 2 });
+    expect(act({ entities: complete })).toEqual({ kind: 'wait', reason: 'AwaitingCutover' });
+    expect(act({ entities: { ...complete, missing: 1, msSince: 3_000 } })).toMatchObject({ kind: 'createEntities' });
+    const slow = { ...complete, missing: 1, tookMs: 10_000 };
+    expect(act({ entities: { ...slow, msSince: 100_000 } })).toEqual({ kind: 'wait', reason: 'AwaitingCutover' });
+    expect(act({ entities: { ...slow, msSince: 201_000 } })).toMatchObject({ kind: 'createEntities' });
+    expect(act({ entities: { ...slow, tookMs: 9e9, msSince: 601_000 } })).toMatchObject({ kind: 'createEntities' });
+  });
+
+  it('goes on with fences and the cutover while a pass is under way', () => {
+    const entities = { ...complete, open: true };
+    expect(act({ entities, msSinceFence: 9_000 })).toEqual({ kind: 'fence' });
+    expect(act({ entities, cutoverOperationId: 'one' })).toEqual({ kind: 'cutover', operationId: 'one' });
+  });
+
+  it('passes a last time before finish, after which nobody of ours makes any', () => {
+    const end = { phase: 'enforced', finishOperationId: 'end' } as const;
+    expect(act({ ...end, entities: { ...complete, sinceFinish: false } })).toMatchObject({ kind: 'createEntities' });
+    expect(act({ ...end, entities: { ...complete, open: true } })).toEqual({
+      kind: 'wait',
+      reason: 'CreatingEntities',
+    });
+    expect(act({ ...end, entities: complete })).toEqual({ kind: 'finish', operationId: 'end' });
+    const paused = { ...end, pause: 'paused', entities: { ...complete, sinceFinish: false } } as const;
+    expect(act(paused)).toEqual({ kind: 'finish', operationId: 'end' });
+  });
+});
 
 describe('the next act', () => {
   it('goes on with an attempt under way although the stream broke: rebuilding is refused in that phase, for ever', () => {

@@ -1,3 +1,4 @@
+import { entityPassDue } from './entity-passes.js';
 import type { OnBreak, ProcessFacts } from './process-facts.js';
 
 /** What the control process does next. One at a time; each is idempotent and takes its truth from catalog and tables, so a crash inside is only a repetition. */
@@ -5,6 +6,8 @@ export type Act =
   | { readonly kind: 'expand' }
   | { readonly kind: 'openStream'; readonly epoch: number }
   | { readonly kind: 'startSweep'; readonly epoch: number }
+  /** Passes over the sources of the entities and makes those that are missing, page by page, beside the other acts. */
+  | { readonly kind: 'createEntities'; readonly epoch: number; readonly pass: number }
   | { readonly kind: 'buildNullIndexes' }
   | { readonly kind: 'tailPass'; readonly pass: number }
   | { readonly kind: 'completeSweep' }
@@ -28,6 +31,7 @@ export type WaitReason =
   | 'Halted'
   | 'StreamBroken'
   | 'SchemaChanged'
+  | 'CreatingEntities'
   | 'Sweeping'
   | 'TailPass'
   | 'FenceUnderWay'
@@ -51,9 +55,10 @@ const tailPassesMin = 3;
  * Decides the next act from facts alone.
  *
  * ```
- * planned ─start─▶ expand ─▶ openStream ─▶ startSweep ─▶ (sweepers work) ─▶ buildNullIndexes ─▶ tailPass* ─▶ completeSweep
+ * planned ─start─▶ expand ─▶ openStream ─▶ createEntities ─▶ startSweep ─▶ (sweepers work) ─▶ buildNullIndexes ─▶ tailPass* ─▶ completeSweep
  *    ─▶ installBridge ─▶ tailPass* · fence* · verify ─▶ (ready) ─cutover─▶ … ─▶ enforced ─finish─▶ finished
- *          stream broken in between: openStream(epoch + 1) ─▶ startSweep over what is still NULL
+ *          stream broken in between: openStream(epoch + 1) ─▶ createEntities ─▶ startSweep over what is still NULL
+ *          createEntities again: before a tail pass, after the bridge, while one is missing, before finish
  * ```
  */
 export function nextAct(facts: ProcessFacts): Act {
@@ -75,14 +80,30 @@ export function nextAct(facts: ProcessFacts): Act {
   if (facts.phase === 'preflighted') return { kind: 'expand' };
   if (facts.streamWanted && facts.stream === 'broken') return afterBreak(facts.onBreak, facts.epoch);
   if (facts.phase === 'expanded') {
-    if (facts.streamWanted) return { kind: 'openStream', epoch: Math.max(facts.epoch, 1) };
-    return { kind: 'startSweep', epoch: Math.max(facts.epoch, 1) };
+    const epoch = Math.max(facts.epoch, 1);
+    return facts.streamWanted ? { kind: 'openStream', epoch } : afterHistory(facts, epoch);
   }
-  if (facts.phase === 'streaming') return { kind: 'startSweep', epoch: facts.epoch };
+  if (facts.phase === 'streaming') return afterHistory(facts, facts.epoch);
   if (facts.pause === 'paused') return wait('Paused');
   if (facts.phase === 'sweeping') return whileSweeping(facts);
   if (facts.phase === 'swept') return { kind: 'installBridge' };
   return whileBridged(facts);
+}
+
+/**
+ * Entities of history before the sweep: its rows need them. Not before the slot is there: a source inserted between a page and the slot would
+ * be told of by nobody until the next pass.
+ */
+function afterHistory({ entities, pause }: ProcessFacts, epoch: number): Act {
+  if (!entities || (entities.pass >= 0 && !entities.open)) return { kind: 'startSweep', epoch };
+  if (pause === 'paused') return wait('Paused');
+  return entities.open ? wait('CreatingEntities') : { kind: 'createEntities', epoch, pass: 0 };
+}
+
+/** The next pass over the sources when one is due. */
+function againEntities({ entities, epoch }: ProcessFacts): Act | undefined {
+  if (!entities || !entityPassDue(entities)) return undefined;
+  return { kind: 'createEntities', epoch: Math.max(epoch, 1), pass: entities.pass + 1 };
 }
 
 /** Who still needs the bridge is reported through the stream: without one nobody can tell that it may go. */
@@ -92,9 +113,13 @@ function onceEnforced(facts: ProcessFacts): Act {
     return { kind: 'unenforce', operationId: facts.unenforceOperationId };
   const blind = facts.streamWanted && facts.stream === 'broken' && !facts.bridgeJudged;
   if (blind && facts.onBreak === 'rebuild') return { kind: 'openStream', epoch: facts.epoch + 1 };
-  return facts.finishOperationId === null
-    ? wait('AwaitingFinish')
-    : { kind: 'finish', operationId: facts.finishOperationId };
+  // whoever asks for the end while it is paused wants no more made
+  const making = facts.pause === 'running' && !facts.schemaChanged && !facts.bridgeJudged;
+  const entities = making ? againEntities(facts) : undefined;
+  if (entities) return entities;
+  if (facts.finishOperationId === null) return wait('AwaitingFinish');
+  if (making && facts.entities?.open === true) return wait('CreatingEntities');
+  return { kind: 'finish', operationId: facts.finishOperationId };
 }
 
 function afterBreak(onBreak: OnBreak, epoch: number): Act {
@@ -113,6 +138,9 @@ function whileSweeping(facts: ProcessFacts): Act {
   if (facts.pass === 0 || (unlisted > 0 && !few)) {
     // somebody holds the rows: asking without pause would not free them
     const again = facts.pass < tailPassesMin || facts.msSinceTailPass > tailPassEveryMs(facts.pass);
+    const entities = again ? againEntities(facts) : undefined;
+    if (entities) return entities;
+    if (facts.entities?.open === true) return wait('CreatingEntities');
     return again ? { kind: 'tailPass', pass: facts.pass + 1 } : wait('TailPass');
   }
   return { kind: 'completeSweep' };
@@ -128,8 +156,12 @@ function whileBridged(facts: ProcessFacts): Act {
   if (!facts.nullIndexesReady) return { kind: 'buildNullIndexes' };
   // listed rows too: only a pass finds that the application has given one its value, or deleted it, and closes its entry
   const unsettled = facts.nulls > 0 || facts.unfillableOpen > 0;
+  const entities = againEntities(facts);
+  if (entities) return entities;
+  // what the rows that are left need is made first
+  const passMayBegin = facts.entities?.open !== true;
   const passIsStale = !facts.tailPassSinceBridge || (unsettled && facts.msSinceTailPass > tailPassEveryMs(facts.pass));
-  if (passIsStale) return { kind: 'tailPass', pass: facts.pass + 1 };
+  if (passIsStale && passMayBegin) return { kind: 'tailPass', pass: facts.pass + 1 };
   if (facts.streamWanted && facts.fenceOpen) return wait('FenceUnderWay');
   if (facts.streamWanted && facts.msSinceFence > fenceEveryMs) return { kind: 'fence' };
   if (facts.verificationWanted) return { kind: 'verify' };

@@ -12,6 +12,8 @@ import {
 } from '@highwater/target-db';
 import { uniqueIndexesOf } from './acts/unique-indexes.js';
 import { currentFence, isReached, roundTripMs } from './acts/fence.js';
+import type { EntitiesSeen } from './entity-status.js';
+import { entitiesSeen, listedEntities } from './observe-entities.js';
 import { streamInfo, type ControlContext } from './context.js';
 import { readSchemaFingerprint } from './footprint.js';
 import { publicationSeen, slotSeen } from './observe-stream.js';
@@ -31,6 +33,7 @@ export async function observe(
   given: {
     nulls: NullCounts;
     progress: readonly TargetProgress[];
+    entities: EntitiesSeen;
     uses: readonly BridgeUse[];
     clock: () => Date;
     unfit?: string | undefined;
@@ -121,8 +124,10 @@ export async function observe(
     for (const [reason, count] of Object.entries(unfillableOf(targetNo)))
       if (policyOf(entry, reason as UnfillableReason) === 'hold') byReason[reason] = (byReason[reason] ?? 0) + count;
   });
-  seen.unfillable = await look(() => unfillableSeen(context, process, byReason));
+  const entities = listedEntities(process, given.entities, byReason);
+  seen.unfillable = await look(async () => ({ ...(await unfillableSeen(context, process, byReason)), entities }));
   seen.bridge = await look(() => bridgeSeen(context, process, state, given.uses));
+  seen.entities = { at: given.clock().toISOString(), ...entitiesSeen(process, state, given.entities) };
   if (state.verification)
     seen.verification = {
       at: state.verification.at,

@@ -44,6 +44,25 @@ export interface TableStatus {
   readonly enforced: boolean;
 }
 
+/** Rows that the migration needs before others can have their value. */
+export interface EntityStatus {
+  readonly table: string;
+  /** The source: one entity for each row of it whose identity has a value. */
+  readonly from: string;
+  readonly createdBy: 'highwater' | 'application';
+  /** Rows made by us, whichever way. */
+  readonly created: number;
+  /** Of the latest pass over the sources, 0 being that over history; null: none has begun. */
+  readonly pass: number | null;
+  readonly passDone: boolean;
+  readonly sourcesSeen: number;
+  readonly sourcesExpected: number;
+  /** Sources without their entity when they were counted last, the unfillable ones included; null: not counted. */
+  readonly missing: number | null;
+  /** Sources of which none can be made, listed with the reason. */
+  readonly unfillable: number;
+}
+
 export interface HintTally {
   readonly filled: number;
   readonly already: number;
@@ -118,6 +137,7 @@ export interface MigrationStatusView {
   readonly planHash: string;
   readonly mode: 'bridge' | 'strict';
   readonly tables: readonly TableStatus[];
+  readonly entities: readonly EntityStatus[];
   readonly progress: { readonly percent: number | null; readonly rowsDone: number; readonly rowsExpected: number };
   readonly rowsPerSecond: number;
   /** Milliseconds; null: unknown. */
@@ -194,8 +214,12 @@ export interface StoredEventView {
 }
 
 export interface UnfillableRowView {
+  /** Of the key: the target's, or the source's of an entity that cannot be made. */
   readonly table: string;
+  /** Empty for an entity. */
   readonly target: string;
+  /** The entity's table; null: a target. */
+  readonly entity: string | null;
   readonly key: readonly string[];
   readonly reason: string;
   /** What the plan says of such rows: `hold` blocks readiness, `leaveNull` does not. */
@@ -243,8 +267,19 @@ export interface MismatchView {
   readonly foundAt: string;
 }
 
+/** What the last count of an entity's sources came to. */
+export interface VerifiedEntity {
+  readonly table: string;
+  readonly from: string;
+  readonly createdBy: 'highwater' | 'application';
+  /** Sources without their entity; null: not counted. */
+  readonly missing: number | null;
+  readonly countedAt: string | null;
+}
+
 export interface VerificationView {
   readonly migration: string;
+  readonly entities: readonly VerifiedEntity[];
   /** The last complete one; null: there was none. */
   readonly last: {
     readonly at: string;

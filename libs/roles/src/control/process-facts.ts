@@ -1,3 +1,5 @@
+import type { EntityFacts } from './entity-passes.js';
+
 export type OnBreak = 'rebuild' | 'hold';
 
 /** Everything `nextAct` looks at: folded state, progress rows and accepted operations, read in one round. */
@@ -31,6 +33,8 @@ export interface ProcessFacts {
   readonly nulls: number;
   readonly unfillableOpen: number;
   readonly chunkRowsMax: number;
+  /** Undefined: the plan has no entities. */
+  readonly entities?: EntityFacts | undefined;
   readonly tailPassSinceBridge: boolean;
   readonly msSinceTailPass: number;
   readonly fenceOpen: boolean;

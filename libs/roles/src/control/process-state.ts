@@ -1,7 +1,7 @@
 import type { Catalog } from '@highwater/derivation';
 import type { RetentionMark } from '@highwater/migration';
 import type { Plan } from '@highwater/plan';
-import type { FillTarget } from '@highwater/target-db';
+import type { EntityTarget, FillTarget } from '@highwater/target-db';
 
 /** A migration as its control process holds it: identity, the plan compiled once, and what is only remembered while it runs. */
 export interface ProcessState {
@@ -12,8 +12,13 @@ export interface ProcessState {
   readonly plan: Plan;
   readonly catalog: Catalog;
   readonly targets: readonly FillTarget[];
+  readonly entities: readonly EntityTarget[];
   /** What is being done, or why nothing is; shown to operators, never empty. */
   doing: { code: string; message: string; since: Date };
+  /** How far the pass over the sources of the entities is, in words; only while one is under way. */
+  creating?: string | undefined;
+  /** What was counted last; monotonic time of the next count. */
+  entitiesCounted?: { readonly created: ReadonlyMap<number, number>; readonly dueAtMs: number };
   /** The last act failed and is tried again. */
   blocked: boolean;
   /** finish takes the stream down: it is projected as gone from then on, so that no relay comes back and calls it broken. */

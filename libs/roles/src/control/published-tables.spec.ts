@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { publicationStatement, type FillTarget } from '@highwater/target-db';
-import type { HintSource } from '../relay/hint-maker.js';
-import { publishedTables } from './published-tables.js';
+import { publishedTables, type HintSource } from './published-tables.js';
 
 const named = (name: string): { name: string; ident: string; type: string } => ({ name, ident: name, type: 'text' });
 /** `mood` is of a type of the application's own, `folded` of a collation of its own. */

@@ -1,6 +1,18 @@
-import { type CompiledDerivation, type Ident, hasKey, isBuiltinColumn } from '@highwater/derivation';
-import type { FillTarget, PublishedTable } from '@highwater/target-db';
-import type { HintSource } from '../relay/hint-maker.js';
+import {
+  type CompiledDerivation,
+  type CompiledEntity,
+  type Ident,
+  hasKey,
+  isBuiltinColumn,
+} from '@highwater/derivation';
+import type { EntityTarget, FillTarget, PublishedTable } from '@highwater/target-db';
+
+/** A table that entities are made from, with its own key. */
+export type HintSource = Pick<CompiledEntity, 'source' | 'sourceKey'>;
+
+/** Of the application's entities nobody needs to be told: they are waited for. */
+export const publishedSources = (entities: readonly EntityTarget[]): HintSource[] =>
+  entities.filter(({ entity }) => entity.createdBy === 'highwater').map(({ entity }) => entity);
 
 type Entry = { ident: Ident; key: Ident[]; targets: Ident[] };
 

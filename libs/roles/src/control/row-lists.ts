@@ -15,6 +15,7 @@ export const unfillableColumns = [
   'attempts',
   'firstSeen',
   'lastSeen',
+  'entity',
 ] as const;
 export const unfillableCells = (row: UnfillableRowView): readonly string[] => [
   row.table,
@@ -27,6 +28,7 @@ export const unfillableCells = (row: UnfillableRowView): readonly string[] => [
   String(row.attempts),
   row.firstSeen,
   row.lastSeen,
+  row.entity ?? '',
 ];
 
 export const mismatchColumns = ['table', 'target', 'key', 'sqlstate', 'kept', 'foundAt'] as const;

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { LiveMigration, SlotSeen } from '@highwater/migration';
 import { RateWindow } from '@highwater/sweep';
 import type { SeenWorker, TargetProgress } from '@highwater/target-db';
+import { noEntities } from './entity-status.js';
 import type { ProcessState } from './process-state.js';
 import { resumedAt, statusView, type StatusInput } from './status.js';
 
@@ -52,9 +53,14 @@ const sweeper = (instance: string, of: Partial<SeenWorker> = {}): SeenWorker => 
 });
 const view = (change: Partial<StatusInput> = {}) =>
   statusView({
-    process: { id: 'm', doing: { code: 'Sweeping', message: 'ranges', since: new Date(start) } } as ProcessState,
+    process: {
+      id: 'm',
+      entities: [],
+      doing: { code: 'Sweeping', message: 'ranges', since: new Date(start) },
+    } as unknown as ProcessState,
     state,
     progress: [progress],
+    entities: noEntities,
     nulls: { indexed: false, total: 0, byTarget: [], guarded: false },
     uses: [],
     rowSecurity: null,

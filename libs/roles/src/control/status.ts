@@ -1,6 +1,7 @@
 import { formatStatusLine, type MigrationStatus, type RateWindow, estimateEta, percentDone } from '@highwater/sweep';
 import type { FenceSeen, LiveMigration, SlotSeen } from '@highwater/migration';
 import type { BackupReference, BridgeUse, RecordedDdlStep, SeenWorker, TargetProgress } from '@highwater/target-db';
+import { entityStatus, type EntitiesSeen } from './entity-status.js';
 import type { NullCounts } from './null-counts.js';
 import { slotStatus } from './observe-stream.js';
 import type { CutoverStatus, HintTally, MigrationStatusView, TableStatus } from './port.js';
@@ -10,6 +11,7 @@ export interface StatusInput {
   readonly process: ProcessState;
   readonly state: LiveMigration;
   readonly progress: readonly TargetProgress[];
+  readonly entities: EntitiesSeen;
   readonly nulls: NullCounts;
   readonly uses: readonly BridgeUse[];
   readonly ddlSteps: readonly RecordedDdlStep[];
@@ -84,6 +86,7 @@ export function statusView(input: StatusInput): MigrationStatusView {
     planHash: state.planHash,
     mode: state.mode,
     tables,
+    entities: entityStatus(process, input.entities),
     progress: { percent: percentDone(rowsDone, rowsExpected, complete) ?? null, rowsDone, rowsExpected },
     rowsPerSecond: Math.round(input.rate.rowsPerSecond()),
     eta: eta.kind === 'range' ? { p50Ms: eta.p50Ms, p90Ms: eta.p90Ms } : null,

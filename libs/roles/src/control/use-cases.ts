@@ -39,9 +39,10 @@ import { readPlan, resolvePlan, shortOf, type ResolvedPlan } from './resolve.js'
 import { refuseWithoutRowSecurity, rowSecurityOf } from './acts/row-security.js';
 import { describePlan, describeUnenforce } from '../setup/describe-plan.js';
 import { bridgeJudged } from './acts/bridge-unused.js';
+import { plannedEntities } from './planned-entities.js';
 import { askForRollback, notWhileRollingBack, rollbackSteps } from './rollback-requests.js';
 import { Forecasts } from './forecast-view.js';
-import { targetsNamed } from './targets-named.js';
+import { entriesNamed } from './targets-named.js';
 import { exportUnfillable, listUnfillable } from './unfillable-view.js';
 import { verificationView } from './verification-view.js';
 
@@ -205,7 +206,8 @@ export class UseCases implements MigrationControl {
   }
 
   async retryUnfillable(id: string, filter: UnfillableFilter, by: CommandContext): Promise<Operation> {
-    targetsNamed(id, (await this.live(id)).targets, filter.table);
+    const state = await this.live(id);
+    entriesNamed(id, state.targets, plannedEntities(state), filter.table);
     return this.askOnce('retry', id, 'retry', { ...filter, why: by.reason ?? '' }, by);
   }
 

@@ -1,7 +1,8 @@
 import type { LiveMigration } from '@highwater/migration';
-import { readMismatches, readVerification } from '@highwater/target-db';
+import { readEntityPasses, readMismatches, readVerification } from '@highwater/target-db';
 import type { ControlContext } from './context.js';
-import type { Page, TableFilter, VerificationView, VerifiedTable } from './port.js';
+import { plannedEntities } from './planned-entities.js';
+import type { Page, TableFilter, VerificationView, VerifiedEntity, VerifiedTable } from './port.js';
 import { targetsNamed } from './targets-named.js';
 
 /** The last verification, the one under way, and the keys that one of them found. */
@@ -23,8 +24,14 @@ export async function verificationView(
     targetNos,
   });
   const { verification: last } = state;
+  const passes = await readEntityPasses(access, id);
   return {
     migration: id,
+    entities: plannedEntities(state).map(({ table, from, createdBy }, entityNo): VerifiedEntity => {
+      const pass = passes.find((one) => one.entityNo === entityNo);
+      const countedAt = pass?.countedAt?.toISOString() ?? null;
+      return { table, from, createdBy, missing: pass?.missing ?? null, countedAt };
+    }),
     last: last && {
       at: last.at,
       operationId: last.operationId,

@@ -1,15 +1,20 @@
-/** What a migration that waits says to whoever asks why. */
-export function waitMessage(reason: string, { id }: { readonly id: string }): string {
+import type { WaitReason } from './next-act.js';
+import type { ProcessState } from './process-state.js';
+
+/** Why nothing is being done, as the status shows it, and who moves it. */
+export function waitMessage(reason: WaitReason, process: Pick<ProcessState, 'id' | 'creating'>): string {
   switch (reason) {
     case 'NotStarted':
-      return `planned; POST /migrations/${id}/start begins`;
+      return `planned; POST /migrations/${process.id}/start begins`;
     case 'Paused':
     case 'Halted':
-      return `by the operator; POST /migrations/${id}/resume goes on`;
+      return `by the operator; POST /migrations/${process.id}/resume goes on`;
     case 'StreamBroken':
       return 'the plan says hold on a broken stream';
     case 'SchemaChanged':
       return 'a table or column the plan uses was changed; restore it, or plan again';
+    case 'CreatingEntities':
+      return process.creating ?? 'making the entities that are missing';
     case 'Sweeping':
       return 'filling history';
     case 'TailPass':
@@ -18,7 +23,7 @@ export function waitMessage(reason: string, { id }: { readonly id: string }): st
     case 'AwaitingCutover':
       return 'watching readiness; POST /cutover when ready';
     case 'AwaitingFinish':
-      return `enforced; POST /migrations/${id}/finish takes our objects away`;
+      return `enforced; POST /migrations/${process.id}/finish takes our objects away`;
     default:
       return reason;
   }

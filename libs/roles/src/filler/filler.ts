@@ -8,21 +8,30 @@ import {
   type KafkaSettings,
 } from '@highwater/messaging';
 import { backoffMs } from '@highwater/sweep';
-import { CommitWitness, databaseError, heldSomewhere, visibleNow, type FillTarget } from '@highwater/target-db';
+import {
+  CommitWitness,
+  databaseError,
+  heldSomewhere,
+  visibleNow,
+  type EntityTarget,
+  type FillTarget,
+} from '@highwater/target-db';
 import type { WorkerLog } from '../sweeper/worker-log.js';
 import { Arrivals } from './arrivals.js';
 import type { Assignment } from './assignment.js';
-import { GateClosed, lookAt, type LookContext } from './look.js';
+import { GateClosed } from './gate-closed.js';
+import { lookAt, type LookContext } from './look.js';
 import { OffsetCommitter } from './offset-committer.js';
 import { contendItem, deferItem, parkedPauseMs, parkedUnprovenMsMax, parkItem } from './retry-policy.js';
 import { bury, storeFences } from './settle.js';
-import { targetsByTable, triage, type HintItem } from './triage.js';
+import { entitiesBySource, targetsByTable, triage, type HintItem } from './triage.js';
 
 export interface FillerOptions extends LookContext {
   readonly kafka: KafkaSettings;
   readonly migrationId: string;
   readonly stream: StreamInfo;
   readonly targets: readonly FillTarget[];
+  readonly entities?: readonly EntityTarget[];
   readonly logger: WorkerLog;
   readonly sessionTimeoutMs?: number;
   readonly stuckAfterMs?: number;
@@ -61,16 +70,17 @@ const lookEveryMs = 5;
  *                         ▲                      │              (partitions paused, hints kept)
  *                         └──────── revoked ─────┘  (hints dropped, not committed)
  *
- *   hint: arrived ─fillBatch─▶ final verdict ─▶ settled ─▶ on disk ─▶ offset committed
+ *   hint: arrived ─fillBatch, createEntities─▶ final verdict ─▶ settled ─▶ on disk ─▶ offset committed
  *             ▲         └─ parked, contended, or the batch failed: looked at again when due ─┘
  *
- * Durable: the rows, with the tally, in one commit; once that is on disk, the offset. A crash between the two makes the hint come
+ * Durable: entities, then rows, with the tally, in one commit each; once that is on disk, the offset. A crash between the two makes the hint come
  * again, and its answer is `already`.
  */
 export class Filler {
   private readonly consumer: HintConsumer;
   private readonly deadLetters: DeadLetterProducer;
   private readonly tables: ReadonlyMap<string, readonly FillTarget[]>;
+  private readonly sources: ReadonlyMap<string, readonly EntityTarget[]>;
   private readonly counts = Object.fromEntries(verdicts.map((verdict) => [verdict, 0])) as Record<Verdict, number>;
   private assignment: Assignment | undefined;
   private running = false;
@@ -87,6 +97,8 @@ export class Filler {
   constructor(private readonly options: FillerOptions) {
     const { kafka, migrationId, stream, logger } = options;
     this.tables = targetsByTable(options.targets);
+    // no hint ever makes one of the application's
+    this.sources = entitiesBySource((options.entities ?? []).filter(({ entity }) => entity.createdBy === 'highwater'));
     this.deadLetters = new DeadLetterProducer(kafka, stream.deadLetterTopic, logger);
     this.consumer = new HintConsumer({
       kafka,
@@ -191,17 +203,18 @@ export class Filler {
       partition: batch.partition,
       partitions: stream.partitions,
       tables: this.tables,
+      sources: this.sources,
     };
     const now = performance.now();
     let others = false;
     for (const { offset, value } of batch.records) {
       const found = triage(value, expected);
       if (!progress.receive(offset, found.kind === 'fence' ? found.token : undefined)) continue;
-      others ||= found.kind !== 'row';
+      others ||= found.kind !== 'look';
       if (found.kind === 'deadLetter') assignment.dead.push({ progress, offset, reason: found.reason });
-      else if (found.kind === 'row')
+      else if (found.kind === 'look')
         items.push({
-          progress, offset, key: found.key, xid: found.xid, open: found.targets,
+          progress, offset, key: found.key, xid: found.xid, open: found.targets, openEntities: found.entities,
           arrivedAtMs: now, dueAtMs: now, contended: 0, parked: 0, forced: false,
         }); // prettier-ignore
     }
@@ -251,8 +264,9 @@ export class Filler {
     for (const [verdict, count] of Object.entries(looked.counted)) this.counts[verdict as Verdict] += count;
     assignment.dead.push(...looked.dead);
     const now = performance.now();
-    for (const { item, targets, verdict } of looked.kept) {
+    for (const { item, targets, entities, verdict } of looked.kept) {
       item.open = targets;
+      item.openEntities = entities;
       if (verdict === 'parked') parkItem(item, now);
       else if (looked.failed === undefined) contendItem(item, now);
       else deferItem(item, now + this.failurePauseMs(looked.failed));

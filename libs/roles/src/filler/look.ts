@@ -1,7 +1,9 @@
 import type { Verdict } from '@highwater/kernel';
 import { failpoint } from '@highwater/telemetry';
-import { fillBatch, type CommitWitness, type Database, type FillTarget } from '@highwater/target-db';
+import { fillBatch, type CommitWitness, type Database, type EntityTarget, type FillTarget } from '@highwater/target-db';
 import type { Dead } from './assignment.js';
+import { GateClosed } from './gate-closed.js';
+import { makeEntities } from './make-entities.js';
 import { contendedLooksMax } from './retry-policy.js';
 import type { HintItem } from './triage.js';
 
@@ -14,19 +16,14 @@ export interface LookContext {
     verdicts: Readonly<Partial<Record<Verdict, number>>>;
     tookMs: number;
   }) => void;
+  readonly onEntitiesMade?: (made: { target: EntityTarget; made: number }) => void;
 }
 
-/** Halt: nothing was judged. */
-export class GateClosed extends Error {
-  constructor() {
-    super('halted: the gate is closed');
-  }
-}
-
-/** A hint without a final verdict for some of its targets. */
+/** A hint without a final verdict for some of its targets or entities. */
 interface Kept {
   readonly item: HintItem;
   readonly targets: FillTarget[];
+  readonly entities: EntityTarget[];
   verdict: 'parked' | 'contended';
 }
 
@@ -40,7 +37,10 @@ export interface Looked {
   readonly failed: unknown;
 }
 
-/** One fill transaction per target for these hints. Settles what is final for all targets of its table; never throws. */
+/**
+ * One transaction per entity, since rows may need what is made in it, then one fill transaction per target. Settles what is final for all
+ * entities and targets of its table; never throws.
+ */
 export async function lookAt(
   context: LookContext,
   witness: CommitWitness,
@@ -50,42 +50,62 @@ export async function lookAt(
   const dead = new Map<HintItem, Dead>();
   const counted: Partial<Record<Verdict, number>> = {};
   let failed: unknown;
-  const keep = (item: HintItem, target: FillTarget, verdict: Kept['verdict']): void => {
-    const entry = kept.get(item) ?? { item, targets: [], verdict };
-    entry.targets.push(target);
+  const entryOf = (item: HintItem, verdict: Kept['verdict']): Kept => {
+    const entry = kept.get(item) ?? { item, targets: [], entities: [], verdict };
     if (verdict === 'parked') entry.verdict = 'parked';
     kept.set(item, entry);
+    return entry;
   };
-  for (const [target, hints] of byTarget(items)) {
+  const keep: Keep<FillTarget> = (item, target, verdict) => void entryOf(item, verdict).targets.push(target);
+  const keepEntity: Keep<EntityTarget> = (item, entity, verdict) => void entryOf(item, verdict).entities.push(entity);
+  const judge = async <T>(
+    work: () => Promise<Partial<Record<Verdict, number>>>,
+    hints: readonly HintItem[],
+    open: T,
+    keepOpen: Keep<T>,
+  ): Promise<void> => {
     try {
-      const batch = await witness.during(() => fillTarget(context, target, hints, keep, dead));
-      for (const [verdict, count] of Object.entries(batch))
+      for (const [verdict, count] of Object.entries(await witness.during(work)))
         counted[verdict as Verdict] = (counted[verdict as Verdict] ?? 0) + count;
     } catch (error) {
       failed = error;
-      for (const item of hints) keep(item, target, 'contended');
+      for (const item of hints) keepOpen(item, open, 'contended');
     }
-  }
+  };
+  for (const [entity, hints] of grouped(items, (item) => item.openEntities, byEntityNo))
+    await judge(() => makeEntities(context, entity, hints, keepEntity, dead), hints, entity, keepEntity);
+  for (const [target, hints] of grouped(items, (item) => item.open))
+    await judge(() => fillTarget(context, target, hints, keep, dead), hints, target, keep);
   for (const item of items) if (!dead.has(item) && !kept.has(item)) item.progress.settle(item.offset);
   return { kept: [...kept.values()].filter(({ item }) => !dead.has(item)), dead: [...dead.values()], counted, failed };
 }
 
-function byTarget(items: readonly HintItem[]): Map<FillTarget, HintItem[]> {
-  const targets = new Map<FillTarget, HintItem[]>();
+export type Keep<T> = (item: HintItem, open: T, verdict: Kept['verdict']) => void;
+
+/** An entity may be the source of a later one. */
+const byEntityNo = (a: EntityTarget, b: EntityTarget): number => a.entityNo - b.entityNo;
+
+function grouped<T>(
+  items: readonly HintItem[],
+  openOf: (item: HintItem) => readonly T[],
+  order?: (a: T, b: T) => number,
+): [T, HintItem[]][] {
+  const groups = new Map<T, HintItem[]>();
   for (const item of items)
-    for (const target of item.open) {
-      const hints = targets.get(target);
+    for (const open of openOf(item)) {
+      const hints = groups.get(open);
       if (hints) hints.push(item);
-      else targets.set(target, [item]);
+      else groups.set(open, [item]);
     }
-  return targets;
+  const all = [...groups];
+  return order ? all.sort(([a], [b]) => order(a, b)) : all;
 }
 
 async function fillTarget(
   context: LookContext,
   target: FillTarget,
   items: readonly HintItem[],
-  keep: (item: HintItem, target: FillTarget, verdict: Kept['verdict']) => void,
+  keep: Keep<FillTarget>,
   dead: Map<HintItem, Dead>,
 ): Promise<Partial<Record<Verdict, number>>> {
   const began = performance.now();

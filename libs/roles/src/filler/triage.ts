@@ -1,15 +1,17 @@
 import { decodeHint, isPoison, type PartitionProgress } from '@highwater/change-stream';
-import type { FillTarget } from '@highwater/target-db';
+import type { EntityTarget, FillTarget } from '@highwater/target-db';
 
-/** A row hint on its way: settled when every target of its table has a final verdict. */
+/** A hint on its way: settled when every target of its table, or every entity made from it, has a final verdict. */
 export interface HintItem {
   readonly progress: PartitionProgress;
   readonly offset: bigint;
   readonly key: readonly string[];
   readonly xid: string;
   readonly arrivedAtMs: number;
-  /** Targets without a final verdict. */
+  /** Of a `row` hint: targets without a final verdict. */
   open: readonly FillTarget[];
+  /** Of an `entity` hint: entities without one. */
+  openEntities: readonly EntityTarget[];
   /** Looks that ended `contended`. */
   contended: number;
   /** Looks that ended `parked`. */
@@ -23,10 +25,11 @@ export interface HintItem {
 /** What one Kafka record is to this filler. Hints are untrusted: everything that is not exactly ours is a dead letter. */
 export type Triaged =
   | {
-      readonly kind: 'row';
+      readonly kind: 'look';
       readonly key: readonly string[];
       readonly xid: string;
       readonly targets: readonly FillTarget[];
+      readonly entities: readonly EntityTarget[];
     }
   | { readonly kind: 'fence'; readonly token: string }
   | { readonly kind: 'deadLetter'; readonly reason: string };
@@ -39,18 +42,27 @@ export interface Expected {
   readonly partitions: number;
   /** Targets by `tableId`. */
   readonly tables: ReadonlyMap<string, readonly FillTarget[]>;
+  /** The entities that we make, by `tableId` of their source. */
+  readonly sources: ReadonlyMap<string, readonly EntityTarget[]>;
 }
 
 export const tableId = (schema: string, name: string): string => JSON.stringify([schema, name]);
 
-export function targetsByTable(targets: readonly FillTarget[]): Map<string, FillTarget[]> {
-  const tables = new Map<string, FillTarget[]>();
-  for (const target of targets) {
-    const id = tableId(target.derivation.table.schema, target.derivation.table.name);
-    tables.set(id, [...(tables.get(id) ?? []), target]);
+function byTable<T>(all: readonly T[], tableOf: (one: T) => { schema: string; name: string }): Map<string, T[]> {
+  const tables = new Map<string, T[]>();
+  for (const one of all) {
+    const { schema, name } = tableOf(one);
+    const id = tableId(schema, name);
+    tables.set(id, [...(tables.get(id) ?? []), one]);
   }
   return tables;
 }
+
+export const targetsByTable = (targets: readonly FillTarget[]): Map<string, FillTarget[]> =>
+  byTable(targets, (target) => target.derivation.table);
+
+export const entitiesBySource = (entities: readonly EntityTarget[]): Map<string, EntityTarget[]> =>
+  byTable(entities, ({ entity }) => entity.source);
 
 export function triage(value: Uint8Array | null, expected: Expected): Triaged {
   const hint = decodeHint(value);
@@ -61,7 +73,9 @@ export function triage(value: Uint8Array | null, expected: Expected): Triaged {
     const void_ = hint.partition !== expected.partition || hint.partitions !== expected.partitions;
     return void_ ? { kind: 'deadLetter', reason: 'VoidFence' } : { kind: 'fence', token: hint.token };
   }
-  const targets = hint.kind === 'row' ? expected.tables.get(tableId(...hint.table)) : undefined;
-  if (!targets) return { kind: 'deadLetter', reason: 'UnknownTable' };
-  return { kind: 'row', key: hint.key, xid: hint.xid, targets };
+  const id = tableId(...hint.table);
+  const targets = (hint.kind === 'row' && expected.tables.get(id)) || [];
+  const entities = (hint.kind === 'entity' && expected.sources.get(id)) || [];
+  if (targets.length + entities.length === 0) return { kind: 'deadLetter', reason: 'UnknownTable' };
+  return { kind: 'look', key: hint.key, xid: hint.xid, targets, entities };
 }

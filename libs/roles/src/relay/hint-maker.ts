@@ -3,12 +3,7 @@ import { encodeHint, hintBytesMax, partitionOf, type StreamInfo } from '@highwat
 import { type CatalogTable, hasKey, type KeyColumn } from '@highwater/derivation';
 import type { OutgoingRecord } from '@highwater/messaging';
 import type { FillTarget } from '@highwater/target-db';
-
-/** A table that entities are made from, with its own key. */
-export interface HintSource {
-  readonly source: CatalogTable;
-  readonly sourceKey: readonly KeyColumn[];
-}
+import type { HintSource } from '../control/published-tables.js';
 
 /** One kind of hint that the rows of a table give: each with the key columns of what it is for. */
 interface PublishedKey {

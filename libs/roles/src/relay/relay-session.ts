@@ -24,8 +24,9 @@ import {
   type ReplicationMessage,
   type ReplicationServer,
 } from '@highwater/target-db';
+import type { HintSource } from '../control/published-tables.js';
 import { BridgeCounter } from './bridge-counter.js';
-import { HintMaker, type HintSource } from './hint-maker.js';
+import { HintMaker } from './hint-maker.js';
 import { HintOutbox } from './hint-outbox.js';
 
 export interface RelayLog {

@@ -14,12 +14,12 @@ import {
   checkName,
   type FillTarget,
 } from '@highwater/target-db';
-import { publishedTables } from '../control/published-tables.js';
+import { publishedSources, publishedTables } from '../control/published-tables.js';
 import type { PlannedStep } from '../control/port.js';
 import type { ResolvedPlan } from '../control/resolve.js';
 
 /** Everything that will be done, in order, with the very statements (`$n`: what each chunk or attempt puts in). */
-export function describePlan({ plan, targets, catalog }: ResolvedPlan): readonly PlannedStep[] {
+export function describePlan({ plan, targets, entities, catalog }: ResolvedPlan): readonly PlannedStep[] {
   const { limits } = plan;
   const budget = `waits and holds at most ${formatDuration(limits.lockBudgetMs)} together, ${limits.lockAttempts} attempts`;
   const steps: PlannedStep[] = [];
@@ -58,7 +58,7 @@ export function describePlan({ plan, targets, catalog }: ResolvedPlan): readonly
       lock: 'SHARE UPDATE EXCLUSIVE',
       effect: 'writers go on; the slot waits for every transaction open in the cluster',
       sql: [
-        publicationStatement(name, publishedTables(targets, [])),
+        publicationStatement(name, publishedTables(targets, publishedSources(entities))),
         `select pg_create_logical_replication_slot('${name}', 'pgoutput')`,
       ],
     });

@@ -108,6 +108,9 @@ async function fillOnce(
   } else {
     unfilled = (await writeRows(client, target, { naming: 'key', count: keys.length, keys })).unfilled;
   }
+  const awaited = awaitedEntities(judged, hints, unfilled);
+  unfilled = unfilled.filter((row) => !awaited.includes(row));
+  undecided = [...undecided, ...awaited.map((row) => row.key)];
   await listUnfillable(client, target, unfilled);
   const verdicts = toVerdicts(judged, rows, unfilled, undecided);
   await client.query(`${tallyStatement(target, hints, verdicts)}commit`);
@@ -142,6 +145,21 @@ function distinctLocked(judged: readonly Judged[]): Judged[] {
     if (hint.locked && !first.has(id)) first.set(id, hint);
   }
   return [...first.values()];
+}
+
+/**
+ * Rows whose entity is not there yet. The hint that makes it may lie in another partition and be a moment behind: they are looked at again
+ * like contended ones, and listed by the last look.
+ */
+function awaitedEntities(
+  judged: readonly Judged[],
+  hints: readonly FillHint[],
+  unfilled: readonly UnfilledRow[],
+): UnfilledRow[] {
+  const last = new Set(
+    judged.flatMap(({ ordinal, key }) => (hints[ordinal - 1]?.lastLook === true ? [JSON.stringify(key)] : [])),
+  );
+  return unfilled.filter((row) => row.reason === 'EntityMissing' && !last.has(JSON.stringify(row.key)));
 }
 
 function toVerdicts(

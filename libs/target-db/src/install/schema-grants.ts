@@ -18,6 +18,7 @@ const tableGrants: readonly {
       'migration',
       'gate',
       'operation',
+      'entity_pass',
       'sweep_range',
       'fill_tally',
       'unfillable_row',

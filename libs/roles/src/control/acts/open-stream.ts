@@ -12,7 +12,7 @@ import {
 import { kafkaNeeded } from '../codes.js';
 import { issue, type ControlContext } from '../context.js';
 import type { ProcessState } from '../process-state.js';
-import { publishedTables } from '../published-tables.js';
+import { publishedSources, publishedTables } from '../published-tables.js';
 import { tidyStreams } from './tidy-streams.js';
 
 /** Names that may be taken by tries that died, by another control process or by strangers, before somebody has to look. */
@@ -46,7 +46,7 @@ export async function openStream(context: ControlContext, process: ProcessState,
   const publication = await underFreeName(process.short, epoch, streamCodes.publicationForeign, (name) =>
     createPublication(database.ddl, {
       name,
-      tables: publishedTables(process.targets, []),
+      tables: publishedTables(process.targets, publishedSources(process.entities)),
       migrationId: migrationId(process.id),
       planHash: process.planHash,
       lockAttempts: process.plan.limits.lockAttempts,

@@ -1,10 +1,15 @@
 import {
   closeUnfillable,
+  closeUnfillableEntities,
+  createEntities,
   fillBatch,
   markOperation,
   openOperations,
+  openUnfillableEntityKeys,
   openUnfillableKeys,
+  type EntityTarget,
   type FillTarget,
+  type GateName,
   type HintVerdict,
 } from '@highwater/target-db';
 import { HighwaterError } from '@highwater/kernel';
@@ -12,7 +17,8 @@ import type { LiveMigration } from '@highwater/migration';
 import { stopped } from '../codes.js';
 import { gateOf, type ControlContext } from '../context.js';
 import type { ProcessState } from '../process-state.js';
-import { targetsNamed } from '../targets-named.js';
+import { plannedEntities } from '../planned-entities.js';
+import { entriesNamed } from '../targets-named.js';
 
 /** Rows of one fill transaction: bad rows are bisected, and most of these are bad. */
 const batchRows = 100;
@@ -36,7 +42,7 @@ export async function retryUnfillable(
   if (!operation) return;
   if (operation.status === 'accepted') await markOperation(database.state, operation.id, 'running');
   const { table, reason } = operation.request as { table?: string; reason?: string };
-  const numbers = targetsNamed(process.id, state.targets, table);
+  const named = entriesNamed(process.id, state.targets, plannedEntities(state), table);
   const outcome: Outcome = {
     filled: 0,
     already: 0,
@@ -47,13 +53,58 @@ export async function retryUnfillable(
     dead_letter: 0,
     closed: 0,
   };
-  for (const target of process.targets.filter((one) => numbers.includes(one.targetNo))) {
+  // entities first: rows may be listed for want of them
+  const entities = { made: 0, closed: 0 };
+  for (const target of process.entities.filter((one) => named.entities.includes(one.entityNo))) {
+    entities.made += await retryEntity(context, state, target, reason ?? null, signal);
+    entities.closed += await closeUnfillableEntities(database.fill, target);
+  }
+  for (const target of process.targets.filter((one) => named.targets.includes(one.targetNo))) {
     await retryTarget(context, state, target, reason ?? null, outcome, signal);
     outcome.closed += await closeUnfillable(database.fill, target);
   }
   const { dead_letter: _never, parked: _neither, ...result } = outcome;
-  await markOperation(database.state, operation.id, 'succeeded', { result });
+  const all = process.entities.length === 0 ? result : { ...result, entities };
+  await markOperation(database.state, operation.id, 'succeeded', { result: all });
 }
+
+async function retryEntity(
+  { database }: ControlContext,
+  state: LiveMigration,
+  target: EntityTarget,
+  reason: string | null,
+  signal: AbortSignal,
+): Promise<number> {
+  const gate = retryGate(state);
+  let made = 0;
+  for (let after: readonly string[] | null = null; ;) {
+    signal.throwIfAborted();
+    const keys: string[][] = await openUnfillableEntityKeys(database.state, target, {
+      reason,
+      after,
+      limit: batchRows,
+    });
+    const last = keys.at(-1);
+    if (!last) return made;
+    const request = { kind: 'keys', keys: keys.map((key) => ({ key })) } as const;
+    const outcome = await createEntities(database.fill, target, request, state.limits, gate);
+    if (outcome.kind === 'gateClosed') throw retryStopped(target.migrationId, gate);
+    made += outcome.made;
+    after = last;
+  }
+}
+
+/** It stops with the sweep: a pause asks for less work on the server. */
+const retryGate = (state: LiveMigration): GateName => (gateOf(state).sweep ? 'sweep' : 'live');
+
+const retryStopped = (migration: string, gate: GateName): HighwaterError =>
+  new HighwaterError(
+    stopped,
+    'never',
+    `retry ended: the ${gate === 'sweep' ? 'sweep' : 'fill'} of migration "${migration}" was stopped meanwhile`,
+    { migration },
+    'resume it, then retry again',
+  );
 
 async function retryTarget(
   { database }: ControlContext,
@@ -63,8 +114,7 @@ async function retryTarget(
   outcome: Outcome,
   signal: AbortSignal,
 ): Promise<void> {
-  // it stops with the sweep: a pause asks for less work on the server
-  const gate = gateOf(state).sweep ? 'sweep' : 'live';
+  const gate = retryGate(state);
   for (let after: readonly string[] | null = null; ;) {
     signal.throwIfAborted();
     const keys: string[][] = await openUnfillableKeys(database.state, target, { reason, after, limit: batchRows });
@@ -73,14 +123,7 @@ async function retryTarget(
     // nobody waits for a listed row to become visible: it was looked at before
     const hints = keys.map((key) => ({ key, xid: '0', partition: onDemand, forced: true, lastLook: true }));
     const filled = await fillBatch(database.fill, target, hints, state.limits, gate);
-    if (filled.kind === 'gateClosed')
-      throw new HighwaterError(
-        stopped,
-        'never',
-        `retry ended: the ${gate === 'sweep' ? 'sweep' : 'fill'} of migration "${target.migrationId}" was stopped meanwhile`,
-        { migration: target.migrationId },
-        'resume it, then retry again',
-      );
+    if (filled.kind === 'gateClosed') throw retryStopped(target.migrationId, gate);
     for (const { verdict } of filled.verdicts) outcome[verdict] += 1;
     after = last;
   }

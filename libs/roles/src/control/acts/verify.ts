@@ -9,6 +9,8 @@ import {
 } from '@highwater/target-db';
 import type { LiveMigration, TargetName } from '@highwater/migration';
 import { issue, service, type ControlContext, type Issuer } from '../context.js';
+import { nameOf } from '../entity-status.js';
+import { countMissing } from '../missing-entities.js';
 import type { ProcessState } from '../process-state.js';
 import { repairMismatches } from './repair.js';
 
@@ -78,6 +80,11 @@ async function complete(
   }));
   const sum = (pick: (one: (typeof tables)[number]) => number): number =>
     tables.reduce((total, one) => total + pick(one), 0);
+  const entities = [];
+  for (const target of process.entities) {
+    const missing = await countMissing(context.database, target, Math.max(state.epoch, 1), state.limits);
+    entities.push({ table: nameOf(target.entity.table), from: nameOf(target.entity.source), missing });
+  }
   const result = {
     checked: sum((one) => one.checked),
     mismatches: sum((one) => one.mismatches),
@@ -87,5 +94,5 @@ async function complete(
   };
   const by: Issuer = asked ? { actor: asked.actor, operationId: asked.id } : service;
   await issue(context, process.id, 'RecordVerification', result, by);
-  if (asked) await markOperation(context.database.state, asked.id, 'succeeded', { result });
+  if (asked) await markOperation(context.database.state, asked.id, 'succeeded', { result: { ...result, entities } });
 }

@@ -1,0 +1,101 @@
+import type { LiveMigration } from '@highwater/migration';
+import {
+  beginEntityPass,
+  closeUnfillableEntities,
+  createEntities,
+  databaseError,
+  endEntityPass,
+  moveEntityPass,
+  readEntityPasses,
+  type EntityPass,
+  type EntityTarget,
+} from '@highwater/target-db';
+import { failpoint } from '@highwater/telemetry';
+import type { ControlContext } from '../context.js';
+import { countMissing } from '../missing-entities.js';
+import type { ProcessState } from '../process-state.js';
+
+/** Longest time without looking whether the pass is still wanted. */
+const roundMsMax = 1_000;
+/** Source rows of one page, which is one short transaction unless the server refuses some of them. */
+const pageRows = 500;
+
+/** Begins a pass over the sources of every entity; `entityRound` carries it out. */
+export async function beginEntities(
+  { database }: ControlContext,
+  process: ProcessState,
+  epoch: number,
+  pass: number,
+): Promise<void> {
+  await beginEntityPass(database.state, process.id, {
+    epoch,
+    pass,
+    sources: process.entities.map(({ entityNo, entity }) => ({ entityNo, relid: entity.source.relid })),
+  });
+}
+
+/**
+ * Makes the entities that are missing, for every row of their sources in the order of its key.
+ *
+ *   begun (act createEntities) ──▶ page … page of entity 0 ──what is missing is counted──▶ page … of entity 1 ──▶ … ──▶ all done
+ *
+ * Durable: the entities, then the cursor. A crash between the two does one page again, whose entities are there. In the plan's order, since
+ * an entity may be the source of a later one. Those of the application are only counted.
+ */
+export async function entityRound(
+  context: ControlContext,
+  process: ProcessState,
+  state: LiveMigration,
+  signal: AbortSignal,
+): Promise<void> {
+  if (process.entities.length === 0 || state.pause !== 'running') return;
+  try {
+    await goOn(context, process, state, signal);
+  } catch (error) {
+    // what the status shows until the next round succeeds; a driver's own text may quote a value
+    process.creating = databaseError(error, 'making entities').message;
+    throw error;
+  }
+}
+
+async function goOn(
+  { database, metrics }: ControlContext,
+  process: ProcessState,
+  state: LiveMigration,
+  signal: AbortSignal,
+): Promise<void> {
+  const began = performance.now();
+  for (const pass of await readEntityPasses(database.state, process.id)) {
+    const target = process.entities[pass.entityNo];
+    if (target === undefined || pass.done || pass.epoch !== Math.max(state.epoch, 1)) continue;
+    let { cursor, sourcesSeen } = pass;
+    for (let ended = target.entity.createdBy === 'application'; !ended;) {
+      if (signal.aborted || performance.now() - began > roundMsMax) return;
+      process.creating = progressText(target, pass, sourcesSeen);
+      const page = await createEntities(
+        database.fill,
+        target,
+        { kind: 'after', after: cursor, limit: pageRows },
+        state.limits,
+        'sweep',
+      );
+      if (page.kind === 'gateClosed') return;
+      const labels = { migration: process.id, table: target.entity.table.name, source: 'pass' };
+      metrics.entitiesMade.inc(labels, page.made);
+      await failpoint('control.afterEntityPage'); // its entities are committed, the cursor is not moved
+      const seen = page.verdicts.length;
+      await moveEntityPass(database.state, process.id, { ...pass, from: cursor, to: page.last ?? cursor, seen });
+      sourcesSeen += seen;
+      // not when there are no more: sources with growing keys come faster than that, and those are for hints and the next pass
+      ended = seen < pageRows;
+      cursor = page.last;
+    }
+    await closeUnfillableEntities(database.fill, target);
+    await countMissing(database, target, pass.epoch, state.limits);
+    await endEntityPass(database.state, process.id, pass);
+  }
+  process.creating = undefined;
+}
+
+const progressText = ({ entity }: EntityTarget, { sourcesExpected }: EntityPass, seen: number): string =>
+  `entities of ${entity.table.ident}: ${seen.toLocaleString('en')} of ~${Math.max(seen, sourcesExpected).toLocaleString('en')} rows of ${entity.source.ident} looked at`;
