@@ -184,6 +184,24 @@ tables:
   - { table: log, notNull: false, rule: { lookup: membership, where: { user_id: actor }, take: workspace_id, pick: single } }`;
     await world(schema, plan('highwater'));
     const seen = await forecast();
+    expect(seen.entities).toMatchObject([
+      {
+        table: 'public.workspace',
+        from: 'public.organization',
+        sources: 5,
+        existing: 1,
+        missing: 4,
+        withoutIdentity: [],
+      },
+      {
+        table: 'public.membership',
+        sources: 7,
+        existing: 0,
+        missing: 5, // u1 is twice in o1
+        withoutIdentity: [{ reason: 'InputNull', keys: [['7']] }],
+      },
+    ]);
+    expect((await prepared.admin.query(seen.entities[1]?.withoutIdentity[0]?.sql ?? '')).rows).toEqual([{ id: '7' }]);
     expect(counts(of(seen, 'team'))).toEqual({ org_id: 10, EntityMissing: 1, InputNull: 1 });
     // u1 twice in o1, u2 in o2 and o1, u7 in no organization, u5 u6 u8 u9 u0 unknown
     expect(counts(of(seen, 'log'))).toEqual({

@@ -96,4 +96,5 @@ export { plannedRowSecurity } from './preflight/row-security.js';
 export { sweepStatement } from './fill/one-snapshot.js';
 export { forecastFailed, forecastPlan, type ForecastRequest } from './forecast/forecast.js';
 export { estimateFill, type FillEstimate } from './forecast/trial.js';
+export type { EntityForecast } from './forecast/entity-forecast.js';
 export type { ForecastCollision, ForecastRows, PlanForecast, TableForecast } from './forecast/table-forecast.js';

@@ -10,7 +10,7 @@ export interface ForecastOptions extends CommonOptions {
   readonly table?: string;
 }
 
-type Told = Pick<ForecastView, 'takenAt' | 'notes'> & {
+type Told = Pick<ForecastView, 'takenAt' | 'notes' | 'entities'> & {
   readonly tables: readonly (Omit<ForecastView['tables'][number], 'outcome'> &
     Partial<Pick<ForecastView['tables'][number], 'outcome'>>)[];
 };
@@ -54,30 +54,50 @@ async function ofMigration(session: Session, named: string | undefined, options:
   return client.forecast(await whichMigration(client, named), options.table);
 }
 
-function textOf({ tables, notes }: Told): string {
-  const parts = tables.map((one) => {
-    const lines = [heading(one)];
-    const under = (rows: number, what: string): void => void lines.push(`  ${String(rows).padStart(9)}  ${what}`);
-    for (const { branch, rows } of one.branches) under(rows, branch);
-    for (const { reason, rows, keys, sql } of one.unfillable) {
-      under(rows, `${reason}: ${examples(keys)}`);
-      lines.push(`             ${sql}`);
-    }
-    for (const { index, planned, groups, rows, keys, sql } of one.collisions) {
-      lines.push(
-        `  ${planned ? 'planned ' : ''}unique index ${index}: ${rows} rows would have ${groups} keys: ${examples(keys)}`,
-      );
-      lines.push(`             ${sql}`);
-    }
-    if (one.referentMissing) {
-      const { rows, keys, sql } = one.referentMissing;
-      under(rows, `have no parent, so the foreign key of the plan could not be validated: ${examples(keys)}`);
-      lines.push(`             ${sql}`);
-    }
-    for (const note of one.notes) lines.push(`  note: ${note}`);
-    return lines.join('\n');
-  });
+function textOf({ entities, tables, notes }: Told): string {
+  const parts = [...entities.map(entityText), ...tables.map(tableText)];
   return clean(`${[...parts, ...notes.map((note) => `note: ${note}`)].join('\n\n')}\n`);
+}
+
+function entityText({
+  table,
+  from,
+  createdBy,
+  sources,
+  existing,
+  missing,
+  withoutIdentity,
+  notes,
+}: Told['entities'][number]): string {
+  const will = createdBy === 'highwater' ? 'will be made' : 'are waited for';
+  const told = `entities ${table} from ${from}: ${sources} sources, ${existing} are there, ${missing} ${will}`;
+  const lines = [sources === null ? `entities ${table} from ${from}` : told];
+  for (const { reason, rows, keys, sql } of withoutIdentity)
+    lines.push(`  ${String(rows).padStart(9)}  ${reason}: ${examples(keys)}`, `             ${sql}`);
+  return [...lines, ...notes.map((note) => `  note: ${note}`)].join('\n');
+}
+
+function tableText(one: Told['tables'][number]): string {
+  const lines = [heading(one)];
+  const under = (rows: number, what: string): void => void lines.push(`  ${String(rows).padStart(9)}  ${what}`);
+  for (const { branch, rows } of one.branches) under(rows, branch);
+  for (const { reason, rows, keys, sql } of one.unfillable) {
+    under(rows, `${reason}: ${examples(keys)}`);
+    lines.push(`             ${sql}`);
+  }
+  for (const { index, planned, groups, rows, keys, sql } of one.collisions) {
+    lines.push(
+      `  ${planned ? 'planned ' : ''}unique index ${index}: ${rows} rows would have ${groups} keys: ${examples(keys)}`,
+    );
+    lines.push(`             ${sql}`);
+  }
+  if (one.referentMissing) {
+    const { rows, keys, sql } = one.referentMissing;
+    under(rows, `have no parent, so the foreign key of the plan could not be validated: ${examples(keys)}`);
+    lines.push(`             ${sql}`);
+  }
+  for (const note of one.notes) lines.push(`  note: ${note}`);
+  return lines.join('\n');
 }
 
 function heading(one: Told['tables'][number]): string {

@@ -1,4 +1,4 @@
-import { unfillableReasons } from '@highwater/kernel';
+import { noValueReasons, unfillableReasons } from '@highwater/kernel';
 import { z } from 'zod';
 
 const text = z.string();
@@ -11,6 +11,18 @@ export const forecastView = z.object({
   kept: z.boolean().meta({ description: 'Made when the migration was started; else as of now.' }),
   takenAt: z.iso.datetime(),
   notes: z.array(text),
+  entities: z.array(
+    z.object({
+      table: text,
+      from: text,
+      createdBy: z.enum(['highwater', 'application']),
+      sources: count.nullable(),
+      existing: count,
+      missing: count,
+      withoutIdentity: z.array(z.object({ reason: z.enum(noValueReasons), ...rows })),
+      notes: z.array(text),
+    }),
+  ),
   tables: z.array(
     z.object({
       table: text,

@@ -26,6 +26,7 @@ export class Forecasts {
       kept: kept !== undefined,
       takenAt: forecast.takenAt,
       notes: forecast.notes,
+      entities: table === undefined ? forecast.entities : [],
       tables: forecast.tables
         .filter((one) => named.has(`${one.table}.${one.target}`))
         .map((one) => ({ ...one, outcome: kept ? outcomeOf(status, one) : null })),

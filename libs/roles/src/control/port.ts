@@ -1,5 +1,5 @@
 import type { Limits, UnfillablePolicy } from '@highwater/plan';
-import type { RowSecurityReport, TableForecast } from '@highwater/target-db';
+import type { EntityForecast, RowSecurityReport, TableForecast } from '@highwater/target-db';
 
 /** Who asked. Until accounts exist: the `Highwater-Actor` header, else the user of the operating system. */
 export interface Actor {
@@ -308,6 +308,8 @@ export interface ForecastView {
   readonly kept: boolean;
   readonly takenAt: string;
   readonly notes: readonly string[];
+  /** Left out where one table is asked for. */
+  readonly entities: readonly EntityForecast[];
   readonly tables: readonly (TableForecast & {
     /** What was filled and listed meanwhile, rows that came later among them. Null: not started yet, or not measured yet. */
     readonly outcome: { readonly filled: number; readonly unfillable: number; readonly nulls: number | null } | null;

@@ -1,4 +1,4 @@
-import { foreseePlan, type Catalog, type ForeseenDerivation } from '@highwater/derivation';
+import { foreseePlan, type Catalog, type ForeseenDerivation, type ForeseenEntity } from '@highwater/derivation';
 import { HighwaterError, isHighwaterError, messageOf } from '@highwater/kernel';
 import type { Plan } from '@highwater/plan';
 import { rowsEstimated } from './rows-estimated.js';
@@ -6,6 +6,7 @@ import type { Access, Database } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
 import { isSqlstate, sqlstate, sqlstateOf } from '../session/sqlstate.js';
 import type { EntityTarget, FillTarget } from '../target.js';
+import { forecastEntity, type EntityForecast } from './entity-forecast.js';
 import { lookAtAll, lookAtSample, mayRun, NotForeseeable, type Look, type LookLimits } from './look.js';
 import type { Foreseen } from './statements.js';
 import { tableForecast, unknownForecast, type PlanForecast, type TableForecast } from './table-forecast.js';
@@ -62,7 +63,25 @@ export async function forecastPlan(request: ForecastRequest): Promise<PlanForeca
     const ways = [...way(target, withKeys[i], keys), ...way(target, bare.derivations[i], [])];
     tables.push(await forecastTable(request, ways, timeLeft()));
   }
-  return { takenAt: new Date().toISOString(), tables, notes: [] };
+  return {
+    takenAt: new Date().toISOString(),
+    entities: await forecastEntities(request, bare.entities),
+    tables,
+    notes: [],
+  };
+}
+
+/** Asked for with the whole plan only: an entity is no target. */
+async function forecastEntities(
+  { database, tables, signal }: ForecastRequest,
+  entities: readonly ForeseenEntity[],
+): Promise<EntityForecast[]> {
+  const found: EntityForecast[] = [];
+  for (const entity of tables ? [] : entities) {
+    signal?.throwIfAborted();
+    found.push(await forecastEntity([database.fill, database.ddl], entity));
+  }
+  return found;
 }
 
 const columnsOf = (relid: number, keys: readonly UniqueKey[]): ReadonlyMap<number, readonly string[]> =>

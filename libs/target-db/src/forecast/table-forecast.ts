@@ -1,4 +1,5 @@
 import type { UnfillableReason } from '@highwater/kernel';
+import type { EntityForecast } from './entity-forecast.js';
 import type { Colliding, Look } from './look.js';
 import { isDeclared, keysBehind, rowsBehind, type Foreseen } from './statements.js';
 
@@ -6,7 +7,8 @@ import { isDeclared, keysBehind, rowsBehind, type Foreseen } from './statements.
 export interface PlanForecast {
   /** By this process's clock. */
   readonly takenAt: string;
-  /** In the plan's order. */
+  /** In the plan's order, as `tables`. */
+  readonly entities: readonly EntityForecast[];
   readonly tables: readonly TableForecast[];
   /** About all of it. */
   readonly notes: readonly string[];

@@ -24,7 +24,12 @@ export async function keepForecast(
   } catch (error) {
     signal.throwIfAborted();
     logger.warn({ migrationId: id, err: error }, 'no forecast');
-    forecast = { takenAt: new Date().toISOString(), tables: [], notes: [`unknown: ${forecastFailed(error)}`] };
+    forecast = {
+      takenAt: new Date().toISOString(),
+      entities: [],
+      tables: [],
+      notes: [`unknown: ${forecastFailed(error)}`],
+    };
   }
   await saveForecast(database.state, id, forecast);
 }
