@@ -65,7 +65,9 @@ export function verification(command: CommandOf<'RecordVerification'>, state: Li
   const asked = command.metadata.operationId ?? null;
   if (last) {
     if (asked !== null && asked === last.operationId) return already;
-    const sameResult = last.mismatches === command.data.mismatches && last.unfillable === command.data.unfillable;
+    const sameAssertions = JSON.stringify(last.assertions ?? []) === JSON.stringify(command.data.assertions ?? []);
+    const sameResult =
+      last.mismatches === command.data.mismatches && last.unfillable === command.data.unfillable && sameAssertions;
     const sameBridge = last.afterBridge === (state.bridge !== null);
     if (asked === null && sameResult && sameBridge) return already;
   }

@@ -81,6 +81,8 @@ export const eventData = {
     /** Rows that the verification itself set right, by the journal; absent: the plan asks for no repair. */
     repaired: count.optional(),
     tables: z.array(target.extend({ checked: count, mismatches: count, unfillable: count })),
+    /** The plan's own queries: each must have found 0; null: it gave no number. Absent: the plan has none. */
+    assertions: z.array(z.object({ name: text, found: z.number().nullable(), error: text.nullable() })).optional(),
   }),
   BecameReady: z.object({ generation: text }),
   CeasedReady: z.object({ generation: text, conditions: z.array(condition) }),

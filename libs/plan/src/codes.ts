@@ -8,8 +8,6 @@ export const planCodes = {
   BadMigrationName: 'HW1003',
   /** HW1004 A value is missing, of another type, or outside its bounds; the message says what was expected. */
   BadValue: 'HW1004',
-  /** HW1005 The plan asks for something that this version does not do yet. Take it out, or wait for the version that does. */
-  NotSupportedYet: 'HW1005',
   /** HW1006 The plan is larger or more deeply nested than a plan may be (64 KiB, 32 levels), or uses YAML aliases. */
   TooLarge: 'HW1006',
   /** HW1007 Two entries fill the same column of the same table. Keep one. */

@@ -7,7 +7,7 @@ import type { ParsedPlan, PlanIssue } from './plan.js';
 import type { PlanPositions } from './positions.js';
 import { placeSchemaIssues } from './schema-issues.js';
 import { planSchema } from './schema.js';
-import { takeOutUnsupported } from './unsupported.js';
+import { takeOutMixedRules } from './one-kind.js';
 
 export interface ParsedPlanResult {
   readonly plan: ParsedPlan;
@@ -38,7 +38,7 @@ export function parsePlan(
       ],
     };
   }
-  const { data, issues } = takeOutUnsupported(document.data, positions);
+  const { data, issues } = takeOutMixedRules(document.data, positions);
   const checked = planSchema.safeParse(data);
   if (!checked.success) issues.push(...placeSchemaIssues(checked.error.issues, data, positions));
   if (!checked.success || issues.length > 0) return { issues: inOrder(issues) };

@@ -64,7 +64,7 @@ class RunningEngine implements Engine {
     private readonly context: ControlContext,
     private readonly settings: Settings,
   ) {
-    this.control = new UseCases(context);
+    this.control = new UseCases(context, { assertions: settings.allowAssertions === true });
     this.metrics = context.metrics;
   }
 

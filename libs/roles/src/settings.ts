@@ -28,6 +28,8 @@ export interface Settings {
   readonly roles: readonly ProcessRole[];
   readonly http: HttpSettings;
   readonly logLevel: LogLevel;
+  /** Plans that come over the API may carry assertions. */
+  readonly allowAssertions?: boolean;
   /** For tests: where this process dies or freezes. */
   readonly failpoints?: readonly ArmedFailpoint[];
 }
@@ -61,6 +63,7 @@ export function parseSettings(environment: Environment, readText?: ReadText): Se
     kafkaSessionMs: duration(present, 'KAFKA_SESSION'),
     roles: roles(present),
     http: parseHttp(present),
+    allowAssertions: flag(present, 'ALLOW_ASSERTIONS'),
     logLevel: oneOf('LOG_LEVEL', present.get('LOG_LEVEL') ?? 'info', logLevels),
     failpoints: failpoints(present, environment),
   });

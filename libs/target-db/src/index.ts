@@ -84,6 +84,7 @@ export * from './rollback/undo-created.js';
 export * from './rollback/unfill.js';
 export * from './finish/removal.js';
 export { verifyRange, verifyStatement, type KeyText, type VerifiedRange } from './verify/verify-range.js';
+export * from './verify/assertions.js';
 export * from './verify/verification.js';
 export * from './verify/mismatches.js';
 export * from './verify/repair.js';

@@ -57,7 +57,11 @@ export async function run(session: Session, path: string, options: RunOptions): 
 
 class Job {
   private readonly reporter: Reporter;
-  private readonly by: CommandContext = { actor: { name: userInfo().username, method: 'os' }, reason: 'highwater run' };
+  private readonly by: CommandContext = {
+    actor: { name: userInfo().username, method: 'os' },
+    reason: 'highwater run',
+    ownProcess: true,
+  };
 
   constructor(
     private readonly session: Session,

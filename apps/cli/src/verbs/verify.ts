@@ -1,6 +1,6 @@
 import { mismatchCells, mismatchColumns, type VerificationView } from '@highwater/roles';
 import { exitCodes, type ExitCode } from '../exit-codes.js';
-import { csvFor, json, table } from '../output.js';
+import { clean, csvFor, json, table } from '../output.js';
 import { whichMigration, type CommonOptions, type Session } from '../session.js';
 
 export interface VerifyOptions extends CommonOptions {
@@ -26,7 +26,10 @@ export async function verify(session: Session, named: string | undefined, option
   }
   const view = await everyMismatch((limit, offset) => client.verification(migration, limit, offset));
   session.terminal.out(textOf(session, view));
-  return view.mismatches.length > 0 || (view.last?.mismatches ?? 0) > 0 ? exitCodes.differences : exitCodes.ok;
+  const broken = view.last?.assertions.some((one) => one.found !== 0) ?? false;
+  return view.mismatches.length > 0 || (view.last?.mismatches ?? 0) > 0 || broken
+    ? exitCodes.differences
+    : exitCodes.ok;
 }
 
 async function everyMismatch(
@@ -47,8 +50,12 @@ function textOf(session: Session, view: VerificationView): string {
   if (session.format === 'json') return json(view);
   if (session.format === 'csv') return csvFor(session.terminal, mismatchColumns, rows);
   const { last } = view;
+  const assertions = (last?.assertions ?? []).map(
+    ({ name, found, error }) =>
+      `assertion "${clean(name)}": ${found === null ? clean(error ?? '') : `found ${found}`}\n`,
+  );
   const summary = last
-    ? `${last.at}: ${last.checked} rows compared, ${last.mismatches} hold another value than their rule gives\n`
+    ? `${last.at}: ${last.checked} rows compared, ${last.mismatches} hold another value than their rule gives\n${assertions.join('')}`
     : 'no verification was completed yet\n';
   return rows.length === 0 ? summary : `${summary}\n${table(mismatchColumns, rows)}`;
 }

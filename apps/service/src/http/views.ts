@@ -179,6 +179,7 @@ export const verificationView = z.object({
       checked: count,
       mismatches: count,
       repaired: count.nullable(),
+      assertions: z.array(z.object({ name: text, found: z.number().nullable(), error: text.nullable() })),
       tables: z.array(z.object(verified)),
     })
     .nullable(),

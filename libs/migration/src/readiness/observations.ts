@@ -102,6 +102,10 @@ export interface EntitiesSeen {
 export interface VerificationSeen {
   checked: number;
   mismatches: number;
+  /** The plan's own queries, as answered at the end of it. */
+  assertions?: readonly { readonly name: string; readonly found: number | null; readonly error: string | null }[];
+  /** When all rows were last compared again with the same result, ISO. */
+  againAt?: string;
 }
 export interface LockBlocker {
   readonly pid: number | null;

@@ -190,6 +190,11 @@ describe('readiness', () => {
       { unfillable: { ...seen, total: 0, byReason: {}, uniquePending: ['Connection_key'] } },
       'NoUnfillableRows Unknown UniqueNotBuilt',
     ],
+    [
+      'an assertion that found something',
+      { verification: { ...seen, checked: 9, mismatches: 0, assertions: [{ name: 'a', found: 2, error: null }] } },
+      'Verified False AssertionFailed',
+    ],
     ['a mismatch', { verification: { ...seen, checked: 9, mismatches: 1 } }, 'Verified False Mismatches'],
   ])('is not ready with %s', (_what, change, expected) => {
     expect(unmet(evaluate(change))).toEqual([expected]);

@@ -95,14 +95,33 @@ const entitiesMissing = (judged: Judged): Finding | undefined => {
 };
 
 export const verified = (judged: Judged): Finding =>
-  withObservation(judged, 'verification', ({ at, checked, mismatches }) => {
+  withObservation(judged, 'verification', ({ at, checked, mismatches, assertions = [], againAt }) => {
     const missing = entitiesMissing(judged);
     if (missing) return missing;
-    const evidence = { at, checked, mismatches };
+    const broken = assertions.filter((one) => one.found !== 0);
+    const evidence = {
+      at,
+      checked,
+      mismatches,
+      ...(againAt === undefined ? {} : { againAt }),
+      ...(broken.length > 0 ? { assertions: broken } : {}),
+    };
     if (mismatches > 0) {
       return fails(
         'Mismatches',
         `${plural(mismatches, 'row')} of ${checked} hold another value than the rule gives; correct them (\`highwater verify --list\` names them) and run \`highwater verify\` again.`,
+        evidence,
+      );
+    }
+    if (broken.length > 0) {
+      const lines = broken.map(({ name, found, error }) =>
+        found === null
+          ? `assertion "${name}" gave no number: ${error}`
+          : `assertion "${name}" found ${found}, expected 0`,
+      );
+      return fails(
+        'AssertionFailed',
+        `${lines.join('; ')}; correct the rows or the query's privileges, then run \`highwater verify\`.`,
         evidence,
       );
     }
@@ -115,5 +134,11 @@ export const verified = (judged: Judged): Finding =>
         evidence,
       );
     }
-    return holds('NoMismatches', `${plural(checked, 'row')} compared with the rule, no mismatch.`, evidence);
+    const asserted = assertions.length > 0 ? ` ${plural(assertions.length, 'assertion')} of the plan found 0.` : '';
+    const again = againAt === undefined ? '' : ` Compared again until ${againAt}.`;
+    return holds(
+      'NoMismatches',
+      `${plural(checked, 'row')} compared with the rule, no mismatch.${asserted}${again}`,
+      evidence,
+    );
   });

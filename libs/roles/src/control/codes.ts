@@ -38,3 +38,5 @@ export const kafkaNeeded = 'HW9050';
 export const rowSecurityPending = 'HW5095';
 /** HW6021: row level security was to be approved or reported, and the plan has none. */
 export const noRowSecurity = 'HW6021';
+/** HW6022: a plan with assertions came over the API. They are SQL of whoever sends the plan, so a service takes them only when its own configuration says so (HIGHWATER_ALLOW_ASSERTIONS=yes); `highwater run` takes them from its file. */
+export const assertionsRefused = 'HW6022';

@@ -1,12 +1,13 @@
 import { messageOf, type UnfillableReason } from '@highwater/kernel';
 import { policyOf } from '@highwater/plan';
-import type { LiveMigration, Observations, Observed, UnfillableSeen } from '@highwater/migration';
+import type { LiveMigration, Observations, Observed, UnfillableSeen, VerificationSeen } from '@highwater/migration';
 import {
   countCollisions,
   describeBlocker,
   pendingIndexes,
   readBlockers,
   readBridgeFacts,
+  readVerification,
   type BridgeUse,
   type TargetProgress,
 } from '@highwater/target-db';
@@ -128,12 +129,8 @@ export async function observe(
   seen.unfillable = await look(async () => ({ ...(await unfillableSeen(context, process, byReason)), entities }));
   seen.bridge = await look(() => bridgeSeen(context, process, state, given.uses));
   seen.entities = { at: given.clock().toISOString(), ...entitiesSeen(process, state, given.entities) };
-  if (state.verification)
-    seen.verification = {
-      at: state.verification.at,
-      checked: state.verification.checked,
-      mismatches: state.verification.mismatches,
-    };
+  const { verification } = state;
+  if (verification) seen.verification = await look(() => verificationSeen(context, process, verification));
   seen.lockBlockers = await look(async () => ({
     blockers: (await readBlockers(database.state, relids, { minimumAgeMs: blockerAgeMsMin })).map((blocker) => ({
       pid: blocker.pid,
@@ -145,6 +142,31 @@ export async function observe(
     })),
   }));
   return seen;
+}
+
+/** The last one recorded, and what those that follow it have seen since: a mismatch counts as soon as it is found. */
+async function verificationSeen(
+  { database }: ControlContext,
+  process: ProcessState,
+  recorded: NonNullable<LiveMigration['verification']>,
+): Promise<VerificationSeen & { at: string }> {
+  const progress = (await readVerification(database.state, process.id)).filter((one) => one.runId.startsWith('again-'));
+  const found = progress.reduce((sum, one) => sum + one.mismatches, 0);
+  const done = progress.length > 0 && progress.every((one) => one.done);
+  const againAt = done
+    ? progress
+        .map((one) => one.movedAt)
+        .sort()
+        .at(-1)
+    : undefined;
+  return {
+    at: recorded.at,
+    checked: recorded.checked,
+    // what a plan with repair is about to set right is no obstacle yet
+    mismatches: process.plan.repair ? recorded.mismatches : Math.max(recorded.mismatches, found),
+    ...(recorded.assertions === undefined ? {} : { assertions: recorded.assertions }),
+    ...(againAt === undefined ? {} : { againAt }),
+  };
 }
 
 async function unfillableSeen(

@@ -11,6 +11,8 @@ export interface CommandContext {
   readonly actor: Actor;
   readonly idempotencyKey?: string;
   readonly reason?: string;
+  /** Asked in this very process by whoever started it (`highwater run`), not through the API: queries of a plan are taken from nobody else. */
+  readonly ownProcess?: true;
 }
 
 /** An accepted request and what became of it. */
@@ -289,6 +291,12 @@ export interface VerificationView {
     /** Rows that it set right; null: the plan asks for no repair. */
     readonly repaired: number | null;
     readonly tables: readonly VerifiedTable[];
+    /** The plan's own queries; one that found anything but 0 keeps the migration from being ready. */
+    readonly assertions: readonly {
+      readonly name: string;
+      readonly found: number | null;
+      readonly error: string | null;
+    }[];
   } | null;
   /** The one under way; null: none is. */
   readonly running: {

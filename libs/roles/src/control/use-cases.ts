@@ -73,7 +73,11 @@ export class UseCases implements MigrationControl {
   private readonly requests: Requests;
   private readonly forecasts: Forecasts;
 
-  constructor(private readonly context: ControlContext) {
+  constructor(
+    private readonly context: ControlContext,
+    /** What may be asked for through the API. */
+    private readonly allowed: { readonly assertions: boolean } = { assertions: false },
+  ) {
     this.requests = new Requests(context.database.state);
     this.forecasts = new Forecasts(context);
   }
@@ -82,6 +86,14 @@ export class UseCases implements MigrationControl {
     const { state: access } = this.context.database;
     const { parsed } = readPlan(source);
     const id = parsed.plan.migration;
+    if (by.ownProcess !== true && !this.allowed.assertions && Object.keys(parsed.plan.assertions).length > 0)
+      throw new HighwaterError(
+        codes.assertionsRefused,
+        'never',
+        `plan "${id}" refused: it has assertions, which are SQL, and this service takes no SQL over its API`,
+        { migration: id },
+        'set HIGHWATER_ALLOW_ASSERTIONS=yes where the service runs, use `highwater run`, or take them out of the plan',
+      );
     const operation = await this.requests.ask(id, 'plan', { planHash: parsed.hash }, by);
     if (operation.status !== 'accepted') return operation;
     try {

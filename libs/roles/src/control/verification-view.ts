@@ -38,6 +38,7 @@ export async function verificationView(
       checked: last.checked,
       mismatches: last.mismatches,
       repaired: last.repaired ?? null,
+      assertions: last.assertions ?? [],
       tables: last.tables.map(({ table, target, checked, mismatches, unfillable }): VerifiedTable => ({
         table,
         target,

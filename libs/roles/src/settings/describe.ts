@@ -16,6 +16,7 @@ const defaults: Partial<Record<SettingName, string>> = {
   ROLES: 'all',
   HTTP: '127.0.0.1:8484',
   INSECURE_DEMO: 'no',
+  ALLOW_ASSERTIONS: 'no',
   LOG_LEVEL: 'info',
   KAFKA_TLS: 'no',
 };

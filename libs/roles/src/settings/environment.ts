@@ -25,6 +25,7 @@ export const settingNames = [
   'INSECURE_DEMO',
   'ALLOWED_HOSTS',
   'ALLOWED_FUNCTIONS',
+  'ALLOW_ASSERTIONS',
   'INSTANCE',
   'LOG_LEVEL',
   'FAILPOINTS',

@@ -80,6 +80,14 @@ export function describePlan({ plan, targets, entities, catalog }: ResolvedPlan)
     const { createFunction, createTrigger } = bridgeDefinition(target, { mode, reports: plan.stream !== null });
     return step('bridge', target, 'SHARE ROW EXCLUSIVE', budget, [createFunction, createTrigger]);
   });
+  for (const [name, query] of Object.entries(plan.assertions))
+    steps.push({
+      step: 'assertion',
+      table: null,
+      lock: 'none',
+      effect: `"${name}" must find 0; read only, at most 30 s, with each verification`,
+      sql: [query.trim()],
+    });
   each((target, entry) =>
     Object.entries(entry.unique).map(([name, columns]) =>
       step('unique index', target, 'SHARE UPDATE EXCLUSIVE', 'writers go on; two rows of one key are listed first', [

@@ -70,6 +70,8 @@ export const preflightCodes = {
   EntityTrigger: 'HW2133',
   /** HW2134 The bridge cannot find the source of a missing entity from the row: the source is neither the row itself nor named by the row's value. Such a row stays NULL until we made the entity, and once the target is NOT NULL the application's statement fails instead. Insert the entity's source earlier than the row needs it, or accept `EntityNotBridged`. */
   EntityNotBridged: 'HW2134',
+  /** HW2135 An assertion of the plan cannot be run as the fill access: a missing privilege, a misspelt name. Mend the query, or grant SELECT on what it reads. One that reads a column or a table that the run makes is told as a warning. */
+  AssertionRuns: 'HW2135',
 } as const satisfies Record<string, ErrorCode>;
 
 export type CheckName = keyof typeof preflightCodes;

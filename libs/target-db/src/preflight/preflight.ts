@@ -20,7 +20,7 @@ import { entityFindings } from './entities.js';
 import { leftoverFindings } from './leftovers.js';
 import { roleFindings } from './roles.js';
 import { policyFindings } from './row-security.js';
-import { ruleFindings } from './rules.js';
+import { assertionFindings, ruleFindings } from './rules.js';
 import { serverFindings } from './server.js';
 import { tableFindings } from './tables.js';
 
@@ -71,6 +71,7 @@ async function lookOnce(request: PreflightRequest, last: boolean): Promise<Prefl
     ...(await roleFindings(database.state, roles, derivations, entities, plan)),
     ...(await grantFindings(database, roles, derivations, entities)),
     ...(await tableFindings(database, plan, derivations)),
+    ...(await assertionFindings(database.fill, plan)),
     ...(await policyFindings(database.state, plan, targets)),
     ...(await entityFindings(database.state, plan, entities, derivations)),
     ...(await ruleFindings(database, derivations, entities)),

@@ -1,8 +1,10 @@
 import type { CompiledDerivation, CompiledEntity, DerivationInput, TableSearch } from '@highwater/derivation';
 import { messageOf } from '@highwater/kernel';
+import type { Plan } from '@highwater/plan';
 import type { Access, Database } from '../session/database.js';
 import { isConnectionLoss } from '../session/errors.js';
 import { sqlstateOf } from '../session/sqlstate.js';
+import { explainAssertions } from '../verify/assertions.js';
 import type { Finding } from './check.js';
 
 /** What running the rules would show late: each of them is run once, over a row of NULLs, and its look-ups are held against the indexes. */
@@ -45,6 +47,16 @@ const rulesOfEntity = ({ table, source, identity, values, reason, exists, inputs
   expressions: [...[...identity, ...values].map(({ expression }) => `(${expression}) is null`), reason, exists],
   inputs,
 });
+
+/** Assertions are planned, not run: what they would meet after hours is told now. */
+export async function assertionFindings(fill: Access, plan: Plan): Promise<Finding[]> {
+  const later = plan.tables.some((entry) => entry.target.addColumn);
+  return (await explainAssertions(fill, plan.assertions)).map(({ name, error, sqlstate: state }) => ({
+    check: 'AssertionRuns',
+    status: later && state === '42703' ? 'warn' : 'fail',
+    message: `assertion "${name}" cannot be run: ${error}`,
+  }));
+}
 
 /** Constants are cast when the statement is read, so one row is enough to meet one that is no value of its type. */
 async function runRule(fill: Access, { what, table, over, expressions, inputs }: Runnable): Promise<Finding[]> {

@@ -3,6 +3,7 @@ import {
   markOperation,
   openOperations,
   readVerification,
+  runAssertions,
   verifyNextPage,
   type StoredOperation,
   type VerificationProgress,
@@ -16,13 +17,21 @@ import { repairMismatches } from './repair.js';
 
 /** The run that the migration itself wants, once per bridge. */
 const afterBridge = 'after-bridge';
+/** Runs that follow it, each named after the end of the one before: two processes that both think they lead begin the same one. */
+const again = 'again-';
+/** Rest between two of them: nine times what the last one took, so that a tenth of the time at most goes into comparing. */
+const restShare = 9;
+const restMsMin = 10_000;
 /** Longest time without looking whether the run is still the one that is wanted. */
 const roundMsMax = 1_000;
 
 /**
  * Compares every stored value with what the rule gives now: page by page, each page with its cursor in one commit.
  *
- *   wanted (operation `verify`, or once after the bridge) ──begin──▶ page … page ──▶ event VerificationCompleted, operation succeeded
+ *   wanted (operation `verify`, once after the bridge, again and again while the cutover is awaited) ──begin──▶ page … page ──▶ event VerificationCompleted, operation succeeded
+ *
+ * Again means every row, from the start: what an application changed cannot be told from what it did not without reading it, since updates are
+ * not in the stream. Such a run stays in the background, and its event is written only when it found something else than the last one.
  *
  * Durable: the cursor of each target. A crash repeats no page; a page that fails is done again smaller. Counts are events, keys of mismatches a table.
  */
@@ -35,7 +44,7 @@ export async function verifyRound(
   const { database } = context;
   const asked = (await openOperations(database.state, process.id)).find((one) => one.verb === 'verify');
   let progress = await readVerification(database.state, process.id);
-  const runId = asked?.id ?? (isWanted(state) && progress[0]?.runId === afterBridge ? afterBridge : undefined);
+  const runId = asked?.id ?? ownRun(state, progress, Date.now());
   // a pause is for a server that has enough to do; who asks for a verification meanwhile wants it all the same
   if (runId === undefined || (state.pause !== 'running' && !asked)) return;
   if (asked?.status === 'accepted') await markOperation(database.state, asked.id, 'running');
@@ -64,6 +73,21 @@ export async function verifyAfterBridge(context: ControlContext, process: Proces
 const isWanted = (state: LiveMigration): boolean =>
   state.bridge !== null && (state.verification === null || !state.verification.afterBridge);
 
+/** The run that nobody asked for: the one after the bridge, then one after another while the cutover is awaited or held. Pure. */
+export function ownRun(
+  state: Pick<LiveMigration, 'phase' | 'bridge' | 'verification'>,
+  progress: readonly Pick<VerificationProgress, 'runId' | 'done' | 'startedAt' | 'movedAt'>[],
+  nowMs: number,
+): string | undefined {
+  const running = progress[0]?.runId;
+  if (isWanted(state as LiveMigration)) return running === afterBridge ? afterBridge : undefined;
+  if (state.phase !== 'bridged' || running === undefined) return undefined;
+  if (running.startsWith(again) && !progress.every((one) => one.done)) return running;
+  const ended = Math.max(...progress.map((one) => Date.parse(one.movedAt)));
+  const took = ended - Math.min(...progress.map((one) => Date.parse(one.startedAt)));
+  return nowMs - ended > Math.max(restMsMin, restShare * took) ? `${again}${new Date(ended).toISOString()}` : undefined;
+}
+
 async function complete(
   context: ControlContext,
   process: ProcessState,
@@ -91,6 +115,9 @@ async function complete(
     unfillable: sum((one) => one.unfillable),
     ...(process.plan.repair ? { repaired: progress.reduce((total, one) => total + one.repaired, 0) } : {}),
     tables,
+    ...(Object.keys(process.plan.assertions).length === 0
+      ? {}
+      : { assertions: await runAssertions(context.database.fill, process.plan.assertions) }),
   };
   const by: Issuer = asked ? { actor: asked.actor, operationId: asked.id } : service;
   await issue(context, process.id, 'RecordVerification', result, by);

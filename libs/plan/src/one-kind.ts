@@ -6,28 +6,16 @@ import { ruleKinds } from './schema-rule.js';
 import { knownKeys } from './schema.js';
 import { suggest } from './suggest.js';
 
-const laterKeys = new Set(['assertions']);
 const rules: readonly string[] = ruleKinds;
 
 type Data = Record<string, unknown>;
 const isData = (value: unknown): value is Data => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
- * Takes what the format knows but this version does not do, and rules that are not exactly one kind, out of the data, each
- * with an issue of its own: the schema would call them unknown keys, and its union of rules explains nothing.
+ * Takes rules that are not exactly one kind out of the data, each with an issue of its own: the schema's union of rules explains nothing.
  */
-export function takeOutUnsupported(data: unknown, positions: PlanPositions): { data: unknown; issues: PlanIssue[] } {
+export function takeOutMixedRules(data: unknown, positions: PlanPositions): { data: unknown; issues: PlanIssue[] } {
   const issues: PlanIssue[] = [];
-  const later = (path: PlanPath, what: string): void => {
-    issues.push(
-      positions.issueAtKey(path, {
-        code: planCodes.NotSupportedYet,
-        message: `${what} is not supported by this version yet`,
-        help: 'take it out',
-      }),
-    );
-  };
-
   const checkRule = (rule: unknown, path: PlanPath): unknown => {
     if (!isData(rule)) return rule;
     const kinds = rules.filter((kind) => kind in rule);
@@ -55,14 +43,6 @@ export function takeOutUnsupported(data: unknown, positions: PlanPositions): { d
     return checked;
   };
 
-  const withoutLater = (part: Data, path: PlanPath, known: ReadonlySet<string>): Data =>
-    Object.fromEntries(
-      Object.entries(part).filter(([key]) => {
-        if (known.has(key)) later([...path, key], `"${key}"`);
-        return !known.has(key);
-      }),
-    );
-
   const checkRules = (rules: unknown, path: PlanPath, now: boolean): unknown =>
     isData(rules)
       ? Object.fromEntries(
@@ -75,7 +55,7 @@ export function takeOutUnsupported(data: unknown, positions: PlanPositions): { d
       : rules;
 
   if (!isData(data)) return { data, issues };
-  const plan = withoutLater(data, [], laterKeys);
+  const plan: Data = { ...data };
   if (Array.isArray(plan['tables'])) {
     plan['tables'] = plan['tables'].map((entry: unknown, i) => {
       if (!isData(entry)) return entry;
