@@ -42,7 +42,7 @@ describe('entities through the whole run', { timeout: 180_000 }, () => {
     await waitFor('the application to write beside the bridge', () => after.statements() > 60);
     await after.stop();
     await run.cutover(await run.ready());
-    const enforced = tenantWriter(await run.client('shop'), { prefix: 'e', groups: false });
+    const enforced = tenantWriter(await run.client('shop'), { prefix: 'e' });
     await waitFor('the application to write when it is enforced', () => enforced.statements() > 30);
     await enforced.stop();
     expect([...before.failed, ...after.failed, ...enforced.failed]).toEqual([]);
