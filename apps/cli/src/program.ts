@@ -1,6 +1,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { unfillableReasons, HighwaterError } from '@highwater/kernel';
 import { unfillablePolicies } from '@highwater/plan';
+import { exportFormats } from '@highwater/roles';
 import { cliCodes } from './codes.js';
 import { exitCodes, type ExitCode } from './exit-codes.js';
 import { json, type Format } from './output.js';
@@ -12,6 +13,7 @@ import { cutover, type CutoverOptions } from './verbs/cutover.js';
 import { doctor } from './verbs/doctor.js';
 import type { DoctorOptions } from './verbs/doctor-plan.js';
 import { events, type EventsOptions } from './verbs/events.js';
+import { exportMigration, type ExportOptions } from './verbs/export.js';
 import { finish, type FinishOptions } from './verbs/finish.js';
 import { forecast, type ForecastOptions } from './verbs/forecast.js';
 import { init, type InitOptions } from './verbs/init.js';
@@ -104,6 +106,13 @@ function onTheDatabase(session: Session, verb: Verb): void {
       '--migrations-dir <path>',
       "the team's migrations (default: prisma/migrations, migrations, src/migrations)",
     );
+  verb(
+    'export [migration]',
+    'the migration that a fresh database needs, in the form of your tool, and the command that marks it as applied here',
+    (id: string | undefined, options: ExportOptions) => exportMigration(session, id, options),
+  )
+    .addOption(new Option('--to <tool>', 'form of the migration').choices([...exportFormats]).makeOptionMandatory())
+    .option('--out <folder>', "write it there (the tool's folder of migrations) instead of printing it");
   verb('config', 'settings as this process sees them, secrets masked', (_show: string, options: ConfigOptions) =>
     config(session, options),
   )

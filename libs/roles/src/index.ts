@@ -16,6 +16,8 @@ export * from './setup/installation.js';
 export type { FillEstimate } from '@highwater/target-db';
 export * from './setup/doctor.js';
 export * from './diagnosis/look.js';
+export * from './export/export.js';
+export { exportFormats, type ExportFormat } from './export/formats.js';
 export type { NextCommand } from './diagnosis/commands.js';
 export type { DatabaseFinding } from './diagnosis/findings.js';
 export type { ChecklistLine } from './diagnosis/checklist.js';

@@ -75,6 +75,7 @@ export * from './finishers/collisions.js';
 export * from './finishers/row-security-report.js';
 export * from './finishers/row-security.js';
 export * from './finishers/unique-index.js';
+export * from './export/created-definitions.js';
 export * from './finish/leftovers.js';
 export * from './rollback/backup.js';
 export * from './rollback/column-users.js';

@@ -1,3 +1,4 @@
+import { shell } from './shell.js';
 import { scenarioOf, type Scenario } from './scenario.js';
 import type { DatabaseFacts, TeamMigration } from './facts.js';
 import { openMigrations, type Judged } from './team-migrations.js';
@@ -160,6 +161,3 @@ const check = ({ planFile, folder }: DatabaseFacts): NextCommand => ({
 });
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
-/** One word of a POSIX shell. */
-export const shell = (text: string): string =>
-  /^[\w./:@=+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
