@@ -91,7 +91,13 @@ class Job {
       this.session.say('enforced', `migration "${this.id}" is enforced`);
     }
     if (finish !== true) return;
-    await this.done(await control.finish(this.id, bridgeUnused === true ? { bridgeUnused } : {}, this.by));
+    try {
+      await this.done(await control.finish(this.id, bridgeUnused === true ? { bridgeUnused } : {}, this.by));
+    } catch (error) {
+      // one that was asked for before this process began may have come to its end meanwhile
+      const now = (await control.list()).find((one) => one.id === this.id)?.phase;
+      if (now !== 'finished') throw error;
+    }
     this.session.say('finished', `migration "${this.id}" is finished`);
   }
 

@@ -131,8 +131,9 @@ function ours(facts: DatabaseFacts, scenario: Scenario): NextCommand[] {
 const afterwards = (facts: DatabaseFacts, open: readonly Judged[]): NextCommand[] =>
   open
     .filter(({ migration: { tool, state, script }, covered, shared, needed }) => {
-      if (tool !== 'prisma' || !script || script.proof.unknown.length > 0 || !shared) return false;
-      return covered || needed || (state === 'failed' && script.proof.applied === 'part');
+      if (tool !== 'prisma' || !script || script.proof.unknown.length > 0) return false;
+      const runBefore = needed || (state === 'failed' && script.proof.applied === 'part');
+      return runBefore ? shared : covered;
     })
     .map(({ migration }) => {
       // `before` has marked it as rolled back by then

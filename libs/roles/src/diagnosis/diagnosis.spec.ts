@@ -1,4 +1,5 @@
 import type { TableShape } from '@highwater/target-db';
+import { must } from '@highwater/kernel';
 import { describe, expect, it } from 'vitest';
 import type { DatabaseFacts, TargetFacts, TeamMigration } from './facts.js';
 import { judgeFacts } from './look.js';
@@ -45,6 +46,7 @@ const target = (name: string, state: State, more: Partial<TargetFacts> = {}): Ta
   notNull: true,
   references: null,
   indexes: {},
+  unique: [],
   shape: shapeOf(name, state),
   nulls:
     state === 'missing' || state === 'noTable'
@@ -125,6 +127,19 @@ describe('scenario of a database', () => {
       'refused',
     ],
     ['another type', facts(two('wrongType', 'nulls')), 'refused'],
+    [
+      "an index of the plan's name over other columns",
+      facts([
+        target('A', 'nulls', {
+          indexes: { i: ['workspaceId'] },
+          shape: {
+            ...must(shapeOf('A', 'nulls'), 'a shape'),
+            indexes: [{ name: 'i', columns: ['id'], unique: false, partial: false, valid: true, definition: '' }],
+          },
+        }),
+      ]),
+      'refused',
+    ],
     ['no such table', facts(two('noTable', 'nulls'), { missingTables: ['A'] }), 'refused'],
     [
       'a count that could not be read is no zero',

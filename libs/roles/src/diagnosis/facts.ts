@@ -14,6 +14,8 @@ export interface TargetFacts {
   readonly references: { readonly schema: string; readonly name: string } | null;
   /** Index name → columns. */
   readonly indexes: Readonly<Record<string, readonly string[]>>;
+  /** Those of `indexes` that shall be unique. */
+  readonly unique: readonly string[];
   /** Undefined: there is no such table. */
   readonly shape: TableShape | undefined;
   /** Undefined where there is no column to count. */

@@ -108,6 +108,7 @@ async function lookAt(database: Database, request: DiagnosisRequest): Promise<Da
 function namedBy(plan: Plan): TableName[] {
   const found = new Map<string, TableName>();
   const add = (table: TableName): void => void found.set(`${schemaOf(table)}.${table.name}`, table);
+  for (const entity of plan.entities) [entity.table, entity.from].forEach(add);
   for (const entry of plan.tables) {
     add(entry.table);
     if (entry.references) add(entry.references.table);
@@ -122,7 +123,7 @@ async function targetsOf(
   find: (table: TableName) => TableShape | undefined,
 ): Promise<TargetFacts[]> {
   const targets: TargetFacts[] = [];
-  for (const { table, target, notNull, references, indexes } of plan.tables) {
+  for (const { table, target, notNull, references, indexes, unique } of plan.tables) {
     const shape = find(table);
     const column = shape?.columns.find(({ name }) => name === target.column);
     const { ident = '', heapBytes = 0, rowsEstimated = 0 } = shape ?? {};
@@ -133,7 +134,8 @@ async function targetsOf(
       ...target,
       notNull,
       references: references ? { schema: schemaOf(references.table), name: references.table.name } : null,
-      indexes,
+      indexes: { ...indexes, ...unique },
+      unique: Object.keys(unique),
       shape,
       nulls: column && (await countWithoutValue(ddl, { ident, column: column.ident, heapBytes, rowsEstimated })),
     });

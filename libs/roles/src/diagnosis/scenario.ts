@@ -61,6 +61,7 @@ export function obstacles({ targets, missingTables, registered, migration }: Dat
         `${target.table}.${target.column} is ${column.type}, the plan says ${target.type}; say type: ${column.type} if that is what your rule gives, or change the column`,
       ];
     }),
+    ...targets.flatMap(otherIndexes),
     ...(registered && !registered.samePlan
       ? [
           `another plan is registered as "${migration}" (phase ${registered.phase}); a plan never changes: go on with that one, or give this one another name`,
@@ -68,6 +69,20 @@ export function obstacles({ targets, missingTables, registered, migration }: Dat
       : []),
   ];
 }
+
+/** Indexes that have a name of the plan and are something else. */
+const otherIndexes = ({ shape, indexes, unique, table }: TargetFacts): string[] =>
+  Object.entries(indexes).flatMap(([name, columns]) => {
+    const found = shape?.indexes.find((one) => one.name === name);
+    const isSame =
+      found?.partial === false &&
+      found.unique === unique.includes(name) &&
+      JSON.stringify(found.columns) === JSON.stringify(columns);
+    if (!found || isSame) return [];
+    return [
+      `index ${name} of ${table} is there already and is another than the plan's (${columns.join(', ')}): ${found.definition}; drop it or give the plan's another name`,
+    ];
+  });
 
 /** What the plan names beside NOT NULL and is not there yet, or not usable. */
 export function missingOf({ shape, column, references, indexes, table }: TargetFacts): readonly string[] {

@@ -6,11 +6,11 @@ export interface Judged {
   readonly migration: TeamMigration;
   /** Adds a target column that is missing, so it comes before anything else. */
   readonly needed: boolean;
-  /** Statements that would still have to be run, since the plan brings something else. */
+  /** Statements of it that are missing and can be run before the plan. */
   readonly own: readonly string[];
-  /** Something of it is left that the plan brings. */
+  /** It holds a NOT NULL that only the plan can bring. */
   readonly shared: boolean;
-  /** Nothing else is left: after the run it can be marked as applied. */
+  /** The plan brings all that is missing: after the run it can be marked as applied. */
   readonly covered: boolean;
   /** Would change a target while it is being filled. */
   readonly touches: boolean;
@@ -29,13 +29,15 @@ function judge(migration: TeamMigration, targets: readonly TargetFacts[]): Judge
   }
   const { missing } = proof;
   const brought = missing.filter((effect) => targets.some((target) => brings(target, effect)));
-  const own = [...new Set(missing.filter((effect) => !brought.includes(effect)).map(({ sql }) => sql))];
+  // all else can be run at once: this one fails while rows are without a value
+  const deferred = brought.filter(({ kind }) => kind === 'notNull');
+  const own = [...new Set(missing.filter((effect) => !deferred.includes(effect)).map(({ sql }) => sql))];
   return {
     migration,
     needed: missing.some((effect) => targets.some((target) => adds(effect, target) && !target.addColumn)),
     own,
-    shared: brought.length > 0,
-    covered: proof.unknown.length === 0 && own.length === 0,
+    shared: deferred.length > 0,
+    covered: proof.unknown.length === 0 && missing.length > 0 && brought.length === missing.length,
     touches: missing.some((effect) => targets.some((target) => isOn(effect, target) && hasColumn(target))),
   };
 }
