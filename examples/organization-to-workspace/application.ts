@@ -19,7 +19,7 @@ interface Activity {
   readonly id: string;
   readonly group: Group;
 }
-/** A user who is a member of exactly one workspace. */
+/** A user who is a member of exactly one organization. */
 interface Actor {
   readonly id: string;
   readonly workspaceId: string;
@@ -103,14 +103,18 @@ async function rolledBack(desk: WorkDesk): Promise<Effect> {
   return { rolledBack: rows.length };
 }
 
-/** A user, a member of an organization, and the membership that the application has long been writing beside it. */
+/** The new version makes workspaces and memberships itself. Somebody else may do it at the same moment. */
+const own = ({ version }: WorkDesk, table: string, row: Row): readonly (readonly [string, Row])[] =>
+  version === 'new' ? [[table, row]] : [];
+
+/** A user who is a member of an organization. */
 const member = (desk: WorkDesk, orgId: string): readonly (readonly [string, Row])[] => {
   const userId = cuid(desk.random, 'u');
   const id = cuid(desk.random, 'm');
   return [
     ['User', { id: userId, email: `${userId}@example.com` }],
     ['OrgMember', { id, orgId, userId }],
-    ['WorkspaceMembership', { id: `wm-${id}`, workspaceId: orgId, userId }],
+    ...own(desk, 'WorkspaceMembership', { id: `wm-${id}`, workspaceId: orgId, userId }),
   ];
 };
 
@@ -124,13 +128,13 @@ async function insertAll(desk: WorkDesk, rows: readonly (readonly [string, Row])
 const newMember = (desk: WorkDesk): Promise<Effect> =>
   insertAll(desk, member(desk, desk.random.pick(desk.world.groups).workspaceId));
 
-/** A new customer: organization, workspace, a member, a group and its first activities in one transaction. */
+/** A new customer: organization, a member, a group and its first activities in one transaction. */
 function newOrganization(desk: WorkDesk): Promise<Effect> {
   const id = cuid(desk.random, 'o');
   const group = { id: cuid(desk.random, 'g'), workspaceId: id };
   return insertAll(desk, [
     ['Organization', { id, name: 'New organization' }],
-    ['Workspace', { id, name: 'New organization', slug: `org-${id}` }],
+    ...own(desk, 'Workspace', { id, name: 'New organization', slug: `org-${id}` }),
     ...member(desk, id),
     ['Group', { id: group.id, orgId: id, name: 'New group', ...placed(desk, id) }],
     ...times(3, () => ['Activity', activity(desk, group)] as const),
@@ -241,6 +245,10 @@ export default defineExample<World>({
   migration: 'organization-to-workspace',
   tables: ['Group', 'Activity', 'Response', 'DataExport', 'AuditLog'],
   target: 'workspaceId',
+  entities: [
+    { table: 'Workspace', key: ['id'] },
+    { table: 'WorkspaceMembership', key: ['workspaceId', 'userId'] },
+  ],
   mayHaveNone: ['DataExport', 'AuditLog'],
 
   seededBadRows: (rows) => {
@@ -269,7 +277,7 @@ export default defineExample<World>({
       `select id, "groupId" from "Activity" where id like 'ca0000%' and substr(id, 10, 1) <> 'x' order by id limit 2000`,
     );
     const actors = await client.query<Actor>(
-      `select u.id, min(m."workspaceId") as "workspaceId" from "User" u join "WorkspaceMembership" m on m."userId" = u.id
+      `select u.id, min(m."orgId") as "workspaceId" from "User" u join "OrgMember" m on m."userId" = u.id
         where u.id like 'cu0000%' and substr(u.id, 10, 1) <> 'x' group by u.id having count(*) = 1 order by u.id limit 2000`,
     );
     return {

@@ -12,6 +12,6 @@ union all
 select 'DataExport', 'InputNull', null, count(*)::int from "DataExport" where "groupId" is null and "orgId" is null
 union all
 select 'AuditLog', reason, null, count(*)::int
-  from (select case when l."actorUserId" is null then 'InputNull' when m.n = 0 then 'NoMatch' when m.n > 1 then 'Ambiguous' end as reason
-          from "AuditLog" l, lateral (select count(*) as n from "WorkspaceMembership" where "userId" = l."actorUserId") m) as why
+  from (select case when l."actorUserId" is null then 'InputNull' when m.n is null then 'NoMatch' when m.n > 1 then 'Ambiguous' end as reason
+          from "AuditLog" l left join (select "userId", count(*) as n from "OrgMember" group by 1) m on m."userId" = l."actorUserId") as why
  where reason is not null group by reason

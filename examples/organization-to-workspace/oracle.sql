@@ -19,5 +19,13 @@ select 'DataExport', count(*)::int, count(*) filter (where x."workspaceId" is nu
 union all
 select 'AuditLog', count(*)::int, count(*) filter (where l."workspaceId" is null)::int,
        count(*) filter (where l."workspaceId" is distinct from m.only)::int
-  from "AuditLog" l, lateral (select case when count(*) = 1 then min("workspaceId") end as only
-                                from "WorkspaceMembership" where "userId" = l."actorUserId") m
+  from "AuditLog" l left join (select "userId", min("orgId") as only from "OrgMember" group by 1 having count(*) = 1) m on m."userId" = l."actorUserId"
+union all
+-- one of each for every organization and every member, and no other
+select 'Workspace', count(*)::int, count(*) filter (where w.id is null)::int,
+       count(*) filter (where o.id is null or w.id is null or (w.name, w.slug) is distinct from (o.name, 'org-' || o.id))::int
+  from "Organization" o full join "Workspace" w on w.id = o.id
+union all
+select 'WorkspaceMembership', count(*)::int, count(*) filter (where w.id is null)::int,
+       count(*) filter (where m.id is null or w.id is null or (w.id, w.role, w.status) is distinct from ('wm-' || m.id, m.role, 'ACTIVE'))::int
+  from "OrgMember" m full join "WorkspaceMembership" w on (w."workspaceId", w."userId") = (m."orgId", m."userId")

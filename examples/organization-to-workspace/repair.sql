@@ -2,7 +2,6 @@
 
 -- Groups of no organization, and with them their activities and responses, are the house's own.
 insert into "Organization" (id, name) values ('house', 'The house') on conflict do nothing;
-insert into "Workspace" (id, name, slug) values ('house', 'The house', 'house') on conflict do nothing;
 update "Group" set "orgId" = 'house' where "orgId" is null;
 
 -- Responses to nothing: their activity is gone, nobody can ever see them.

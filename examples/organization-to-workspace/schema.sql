@@ -1,6 +1,6 @@
 -- The team's tables before the migration: Prisma's quoted names, text ids (cuid), milliseconds. Their migration
 -- 20260112075226_add_workspace_model is applied: Workspace, WorkspaceMembership, WorkspaceInvite, nullable "workspaceId" columns,
--- their indexes, and foreign keys with ON DELETE SET NULL. 20260112080723_harden_workspace_constraints is not.
+-- their indexes but one, and foreign keys with ON DELETE SET NULL. 20260112080723_harden_workspace_constraints is not.
 
 create table "User" (id text primary key, email text not null, "createdAt" timestamp(3) not null default current_timestamp);
 create unique index "User_email_key" on "User" (email);
@@ -28,7 +28,6 @@ create table "WorkspaceMembership" (
 create unique index "WorkspaceMembership_workspaceId_userId_key" on "WorkspaceMembership" ("workspaceId", "userId");
 create index "WorkspaceMembership_workspaceId_idx" on "WorkspaceMembership" ("workspaceId");
 create index "WorkspaceMembership_userId_idx" on "WorkspaceMembership" ("userId");
-create index "WorkspaceMembership_workspaceId_status_idx" on "WorkspaceMembership" ("workspaceId", status);
 
 create table "WorkspaceInvite" (
   id text primary key,

@@ -8,7 +8,8 @@
 --   3 k                       audit logs of users in two                                  Ambiguous
 --   rows / 100                audit logs of the system itself                             InputNull
 --
--- Every tenth group has its workspace already. The groups without an organization are numbered last; users in two organizations first, in none last.
+-- The team's own script was stopped after the first tenth of the organizations: those have their workspace, their members a membership, and
+-- every second of their groups its workspaceId. The others have nothing. The groups without an organization are numbered last; users in two organizations first, in none last.
 
 create function pg_temp.id(kind text, n bigint) returns text language sql as
 $$ select 'c' || kind || lpad(to_hex(n), 8, '0') || substr(md5(current_setting('example.seed') || kind || n), 1, 15) $$;
@@ -17,7 +18,8 @@ create function pg_temp.draw(n bigint, salt int, below bigint) returns bigint la
 $$ select ((hashint8extended(n, current_setting('example.seed')::bigint * 1000 + salt) & 1048575) * below) >> 20 $$;
 
 create temp table size as
-select rows, g, u, greatest(10, rows / 500) as o, greatest(2, g / 20) as lost, greatest(2, rows / 1000) as orphans, greatest(2, u / 30) as k
+select rows, g, u, greatest(10, rows / 500) as o, greatest(2, g / 20) as lost, greatest(2, rows / 1000) as orphans, greatest(2, u / 30) as k,
+       greatest(1, rows / 5000) as done
   from (select current_setting('example.rows')::bigint as rows, greatest(40, current_setting('example.rows')::bigint / 100) as g,
                greatest(60, current_setting('example.rows')::bigint / 50) as u) s;
 
@@ -29,13 +31,14 @@ select pg_temp.id('m', n), pg_temp.id('o', 1 + n % o), pg_temp.id('u', n) from s
 insert into "OrgMember" (id, "orgId", "userId")
 select pg_temp.id('n', n), pg_temp.id('o', 1 + (n + 1) % o), pg_temp.id('u', n) from size, generate_series(1, k) n;
 
--- What Highwater will make by itself one day (entities): a workspace for each organization, a membership for each member.
-insert into "Workspace" (id, name, slug, "createdAt") select id, name, 'org-' || id, "createdAt" from "Organization";
-insert into "WorkspaceMembership" (id, "workspaceId", "userId", role) select 'wm-' || id, "orgId", "userId", role from "OrgMember";
+insert into "Workspace" (id, name, slug, "createdAt")
+select o.id, name, 'org-' || o.id, "createdAt" from size, generate_series(1, done) n join "Organization" o on o.id = pg_temp.id('o', n);
+insert into "WorkspaceMembership" (id, "workspaceId", "userId", role)
+select 'wm-' || m.id, "orgId", "userId", role from "OrgMember" m join "Workspace" w on w.id = m."orgId";
 insert into "WorkspaceInvite" (id, "workspaceId", email) select 'wi-' || id, id, 'new@example.com' from "Workspace";
 
 insert into "Group" (id, "orgId", name, "workspaceId", "createdAt")
-select pg_temp.id('g', n), org, 'Group ' || n, case when n % 10 = 0 then org end, timestamp '2024-02-01' + n * interval '1 hour'
+select pg_temp.id('g', n), org, 'Group ' || n, case when n % 2 = 0 then (select id from "Workspace" where id = org) end, timestamp '2024-02-01' + n * interval '1 hour'
   from size, generate_series(1, g) n,
        lateral (select case when n <= g - lost then pg_temp.id('o', 1 + pg_temp.draw(n, 1, o)) end) as t (org);
 

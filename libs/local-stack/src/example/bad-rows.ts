@@ -20,14 +20,14 @@ export function differences(expected: ReadonlyMap<string, number>, found: Readon
     .map((key) => `${key}: ${found.get(key) ?? 0} where ${expected.get(key) ?? 0} are expected`);
 }
 
-/** The product's own list, page by page. */
+/** The product's own list, page by page. A source row whose entity cannot be made counts for the entity's table. */
 export async function listedRows(api: Api, migration: string): Promise<BadRows[]> {
   const listed: BadRows[] = [];
   for (;;) {
     const { rows } = await api.unfillable(migration, listed.length);
     listed.push(
-      ...rows.map(({ table, reason, constraint }) => ({
-        table: table.replace(/^public\./, ''),
+      ...rows.map(({ table, entity, reason, constraint }) => ({
+        table: (entity ?? table).replace(/^public\./, ''),
         reason,
         constraint,
         rows: 1,
@@ -35,4 +35,12 @@ export async function listedRows(api: Api, migration: string): Promise<BadRows[]
     );
     if (rows.length < UNFILLABLE_PAGE) return listed;
   }
+}
+
+/** A condition's message says for each of these tables how many of its rows have no value, and it is as many as are listed. */
+export function countsEach(message: string, listed: ReadonlyMap<string, number>, tables: readonly string[]): boolean {
+  return tables.every((table) => {
+    const rows = [...listed].reduce((sum, [what, n]) => (what.split(' ')[0] === table ? sum + n : sum), 0);
+    return rows === 0 || message.includes(`${rows} rows of public.${table} `);
+  });
 }

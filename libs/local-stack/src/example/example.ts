@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Random } from '../demo/application/random.js';
 
-/** Rows of one table that get no value, for one reason. */
+/** Rows of one table that get no value, for one reason; of an entity's table: rows of its source that give none. */
 export interface BadRows {
   readonly table: string;
   /** One of the product's closed list. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseOptions, usage } from './options.js';
+import { BadUsage, demoUsage, parseDemoOptions, parseOptions, usage } from './options.js';
 
 const names = ['data-hub-tenancy', 'price-history-rls'];
 
@@ -36,5 +36,33 @@ describe('options of npm run example', () => {
     [['price-history-rls', '--rowz', '5000'], "Unknown option '--rowz'"],
   ])('%j is refused: %s', (args, message) => {
     expect(() => parseOptions(args, names)).toThrow(message);
+  });
+});
+
+describe('options of npm run demo', () => {
+  it('have the defaults that the README promises, and take the others of an example', () => {
+    expect(parseDemoOptions([])).toMatchObject({
+      name: 'organization-to-workspace',
+      rows: 100_000,
+      writers: 3,
+      rate: 100,
+    });
+    expect(parseDemoOptions(['--rows', '3000', '--writers=2', '--rate', '60', '--seed', '7', '--keep'])).toMatchObject({
+      ...{ rows: 3_000, writers: 2, rate: 60, seed: 7, keep: true },
+    });
+    expect(parseDemoOptions(['--help', '--rows', '3000'])).toBe('help');
+    expect(demoUsage).toContain('(default 100000)');
+  });
+
+  it.each([
+    [['--row', '3']],
+    [['extra']],
+    [['--rows', 'many']],
+    [['--rows', '3000.5']],
+    [['--rate', '0']],
+    [['--writers']],
+    [['--keep=yes']],
+  ])('refuse %j', (args) => {
+    expect(() => parseDemoOptions(args)).toThrow(BadUsage);
   });
 });

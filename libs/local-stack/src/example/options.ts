@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
-import { BadUsage } from '../demo/driver/options.js';
+
+/** What the command line cannot be used for: exit code 64. */
+export class BadUsage extends Error {}
 
 export interface ExampleOptions {
   readonly name: string;
@@ -14,12 +16,7 @@ export interface ExampleOptions {
   readonly report: string | undefined;
 }
 
-export const usage = (names: readonly string[]): string => `npm run example <name> -- [options]
-
-One team's whole migration on a real PostgreSQL and a real Kafka, with their old application writing all the while:
-${names.map((name) => `  ${name}`).join('\n')}
-
-  --rows n      rows of the largest table (default 5000)
+const optionsText = (rows: number): string => `  --rows n      rows of the largest table (default ${rows})
   --writers n   writers of the application (default 3)
   --rate n      rows per second of all writers together (default 100)
   --seed n      the same number makes the same rows (default 1)
@@ -32,15 +29,40 @@ Servers: HIGHWATER_DATABASE_URL, else PostgreSQL from npm. HIGHWATER_KAFKA_BROKE
 Exit codes: 0 everything in the report is right, 1 something is not (the report says which line), 64 bad usage.
 `;
 
+export const usage = (names: readonly string[]): string => `npm run example <name> -- [options]
+
+One team's whole migration on a real PostgreSQL and a real Kafka, with their old application writing all the while:
+${names.map((name) => `  ${name}`).join('\n')}
+
+${optionsText(5_000)}`;
+
+const demoRows = 100_000;
+export const demoUsage = `npm run demo -- [options]
+
+Highwater's main job on a real PostgreSQL and a real Kafka, while an old application keeps writing: the example organization-to-workspace in full.
+
+${optionsText(demoRows)}`;
+
 /** 'help' when only the text was asked for. Errors: BadUsage. */
 export function parseOptions(args: readonly string[], names: readonly string[]): ExampleOptions | 'help' {
-  const { values, positionals } = read(args);
+  const { values, positionals } = read(args, 5_000);
   if (values.help) return 'help';
   const [name, ...more] = positionals;
   if (name === undefined || more.length > 0 || !names.includes(name))
     throw new BadUsage(
       name === undefined ? 'which example?' : `there is no example "${positionals.join(' ')}"; see the list below`,
     );
+  return optionsOf(name, values);
+}
+
+/** The same of `npm run demo`, which takes no name. */
+export function parseDemoOptions(args: readonly string[]): ExampleOptions | 'help' {
+  const { values, positionals } = read(args, demoRows);
+  if (positionals.length > 0) throw new BadUsage(`Unexpected argument '${positionals.join(' ')}'`);
+  return values.help ? 'help' : optionsOf('organization-to-workspace', values);
+}
+
+function optionsOf(name: string, values: ReturnType<typeof read>['values']): ExampleOptions {
   return {
     name,
     rows: whole('rows', values.rows, 1_000, 10_000_000),
@@ -53,13 +75,13 @@ export function parseOptions(args: readonly string[], names: readonly string[]):
   };
 }
 
-function read(args: readonly string[]) {
+function read(args: readonly string[], rows: number) {
   try {
     return parseArgs({
       args: [...args],
       allowPositionals: true,
       options: {
-        rows: { type: 'string', default: '5000' },
+        rows: { type: 'string', default: String(rows) },
         writers: { type: 'string', default: '3' },
         rate: { type: 'string', default: '100' },
         seed: { type: 'string', default: '1' },

@@ -2,6 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import { grouped } from '../demo/driver/output.js';
 import { sourcesOf } from '../demo/driver/report.js';
 import type { ApplicationLine } from './application/main.js';
+import { foreseen } from './report.js';
 import type { Facts } from './report.js';
 
 /** Of which run the page tells. */
@@ -32,6 +33,8 @@ export function reportPage(facts: Facts, of: PageOf): string {
     setting(facts, of),
     '## Filled',
     filled(facts),
+    '## Forecast against outcome',
+    forecast(facts),
     '## Growth',
     sizes(facts),
     '## What the application waited for',
@@ -48,7 +51,18 @@ export function reportPage(facts: Facts, of: PageOf): string {
       ['table', 'rows', 'NULL', 'wrong'],
       facts.end.tables.map((one) => [one.table, grouped(one.rows), grouped(one.nulls), grouped(one.wrong)]),
     ),
+    '## Taken back again',
+    takenBack(facts),
   ].join('\n\n')}\n`;
+}
+
+function takenBack({ rollback: { catalog, rows, entities, kept } }: Facts): string {
+  const made = entities.map((one) => [one.table, grouped(one.made), grouped(one.kept)]);
+  return [
+    `The catalog ${catalog.length === 0 ? 'is what it was' : `**is not what it was**: ${catalog.join('; ')}`}; ${rows.length === 0 ? 'no row of the application was changed or lost' : `**rows changed**: ${rows.join('; ')}`}.`,
+    ...(made.length > 0 ? [table(['entity', 'made by the run', 'kept: rows refer to them'], made)] : []),
+    ...(kept.length > 0 ? [kept.map((what) => `- kept: ${what}`).join('\n')] : []),
+  ].join('\n\n');
 }
 
 function setting({ streaming, serverVersion }: Facts, of: PageOf): string {
@@ -74,6 +88,21 @@ function filled({ status, sweep }: Facts): string {
     ],
   );
 }
+
+const forecast = ({ forecast: { tables } }: Facts): string =>
+  [
+    table(
+      ['table', 'to fill, foreseen at the start', 'filled when all was listed', 'without a value, foreseen', 'listed'],
+      tables.map((one) => [
+        bare(one.table),
+        grouped(one.filled) + (one.sampledPercent === null ? '' : ` (from ${one.sampledPercent} %)`),
+        grouped(one.outcome?.filled ?? 0),
+        grouped(foreseen(one)),
+        grouped(one.outcome?.unfillable ?? 0),
+      ]),
+    ),
+    'The application went on writing, and had its accidents, in between.',
+  ].join('\n\n');
 
 function sizes({ sizes: { before, after } }: Facts): string {
   const was = new Map(before.map((size) => [size.table, size]));

@@ -19,6 +19,7 @@ import { badRowsNow, endState, serverVersion, sizesOf } from './database.js';
 import type { Accidents } from './example.js';
 import { listing, mend } from './listing.js';
 import type { Facts } from './report.js';
+import { rollBack, takeGround } from './rollback.js';
 import type { ExampleRun } from './run.js';
 
 const READY_MS_MAX = 60_000;
@@ -30,6 +31,7 @@ const ROWS_PER_SECOND_AT_FIRST = 500;
 /** Phase by phase, one team's migration; what was seen on the way comes back as the report's facts. */
 export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts> {
   const { stage, folder } = run;
+  const ground = await takeGround(run);
   const seeded = tally(folder.example.seededBadRows(run.options.rows));
   const seed = differences(seeded, tally(await badRowsNow(stage.superuserUrl, folder)));
   const control = await withoutUs(run);
@@ -39,6 +41,7 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
 
   const accidents = await fill(run, api);
   const listed = await listing(run, api, accidents);
+  const forecast = await api.forecast(run.migration);
   await mend(run, api);
   await cutOver(run, api);
   const unenforced = await thereAndBack(run, api);
@@ -48,16 +51,18 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
   const now = await run.application?.finish();
   run.application = undefined; // it has ended, on purpose
   const published = run.streaming ? await publishedEvents(run) : undefined;
-  if (!run.options.keep) await run.service?.stop();
   const end = await endState(stage.superuserUrl, folder);
+  const sizes = { before, after: await sizesOf(stage.superuserUrl, tables) };
+  const sweep = await sweepPace(stage.superuserUrl);
+  const left = [...(run.streaming ? await leftTopics(stage.brokers, stage.topicPrefix) : []), ...status.leftovers];
+  const rollback = await rollBack(run, api, ground);
+  if (!run.options.keep) await run.service?.stop();
   return {
     streaming: run.streaming,
     serverVersion: await serverVersion(stage.superuserUrl),
+    tables,
     mayHaveNone: folder.example.mayHaveNone ?? [],
-    ...{ seed, control, listed, unenforced, old, now, status, published, end },
-    sizes: { before, after: await sizesOf(stage.superuserUrl, tables) },
-    sweep: await sweepPace(stage.superuserUrl),
-    left: [...(run.streaming ? await leftTopics(stage.brokers, stage.topicPrefix) : []), ...status.leftovers],
+    ...{ seed, control, listed, forecast, unenforced, old, now, status, published, end, sizes, sweep, left, rollback },
   };
 }
 
@@ -79,7 +84,7 @@ async function withoutUs(run: ExampleRun): Promise<ApplicationLine> {
 async function fill(run: ExampleRun, api: Api): Promise<Omit<Accidents, 'move'>> {
   const { migration, application } = run;
   if (!application) throw new Error('invariant broken: the old application runs');
-  const limits = async (sweepRowsPerSecondMax: number): Promise<void> =>
+  const limits = async (sweepRowsPerSecondMax: number) =>
     follow(run, api, await api.setLimits(migration, { sweepRowsPerSecondMax }));
   const follower = await startMigration(run, api, run.plan, () => limits(ROWS_PER_SECOND_AT_FIRST));
   if (run.streaming)

@@ -1,4 +1,4 @@
-import type { MigrationStatus } from '../demo/driver/api.js';
+import type { Forecast, MigrationStatus } from '../demo/driver/api.js';
 import type { SweepPace, TableSize } from '../demo/driver/measure.js';
 import { grouped } from '../demo/driver/output.js';
 import { ddlLines, eventLines, growthLines, line, list, sourcesOf } from '../demo/driver/report.js';
@@ -6,13 +6,17 @@ import type { Line } from '../demo/driver/report.js';
 import type { ConsumerLine } from '../demo/consumer/main.js';
 import { errorsOf } from '../demo/application/tally.js';
 import type { ApplicationLine } from './application/main.js';
+import { countsEach } from './bad-rows.js';
 import type { EndState } from './database.js';
+import type { Rollback } from './rollback.js';
 
 /** Everything that was seen; the report only judges and prints. */
 export interface Facts {
   readonly streaming: boolean;
   /** As the server says it. */
   readonly serverVersion: string;
+  /** Those that get a value. */
+  readonly tables: readonly string[];
   readonly mayHaveNone: readonly string[];
   /** Where the seed is not what it says it is. */
   readonly seed: readonly string[];
@@ -27,6 +31,8 @@ export interface Facts {
     /** The answer to a cutover while rows were listed, and what its condition counted; undefined: it was accepted. */
     readonly refusal: { readonly answer: string; readonly precheck: string } | undefined;
   };
+  /** As it was kept at the start, beside what had become of it when everything was listed and nothing repaired. */
+  readonly forecast: Forecast;
   /** What was still NOT NULL after it had been taken back. */
   readonly unenforced: readonly string[];
   readonly old: ApplicationLine;
@@ -39,21 +45,25 @@ export interface Facts {
   readonly sweep: SweepPace;
   /** Topics that are there, and what the product says it left. */
   readonly left: readonly string[];
+  readonly rollback: Rollback;
 }
 
 export const report = (facts: Facts): Line[] => [
   ...badRows(facts),
   ...filled(facts),
+  ...forecast(facts.forecast),
   ...growthLines(facts.sizes),
   ...ddlLines(facts.status),
   ...emergency(facts),
   ...application(facts),
   ...(facts.published ? eventLines(facts.published) : []),
   ...theEnd(facts),
+  ...takenBack(facts.rollback),
 ];
 
 function badRows(facts: Facts): Line[] {
-  const { seed, listed, mayHaveNone } = facts;
+  const { seed, listed, tables, mayHaveNone } = facts;
+  const counted = tables.filter((table) => !mayHaveNone.includes(table));
   return [
     ...seed.map((difference) => line(`seed               ${difference}`, true)),
     ...listed.told.map((difference) => line(`bad rows by hand   ${difference}`, true)),
@@ -67,19 +77,11 @@ function badRows(facts: Facts): Line[] {
       listed.moved !== listed.mismatches,
     ),
     line(`cutover with them  ${listed.refusal?.answer ?? 'was accepted'}`, listed.refusal === undefined),
-    line(`pre-check          ${listed.refusal?.precheck ?? ''}`, !countsPerTable(listed, mayHaveNone)),
+    line(
+      `pre-check          ${listed.refusal?.precheck ?? ''}`,
+      !countsEach(listed.refusal?.precheck ?? '', listed.rows, counted),
+    ),
   ];
-}
-
-/** The message says for each table how many of its rows have no value. */
-function countsPerTable({ rows, refusal }: Facts['listed'], mayHaveNone: readonly string[]): boolean {
-  const perTable = new Map<string, number>();
-  for (const [what, count] of rows) {
-    const table = what.split(' ')[0] ?? '';
-    perTable.set(table, (perTable.get(table) ?? 0) + count);
-  }
-  const counted = [...perTable].filter(([table]) => !mayHaveNone.includes(table));
-  return counted.every(([table, count]) => refusal?.precheck.includes(`${count} rows of public.${table} `));
 }
 
 function filled({ streaming, status, sweep, mayHaveNone }: Facts): Line[] {
@@ -101,6 +103,22 @@ function filled({ streaming, status, sweep, mayHaveNone }: Facts): Line[] {
     line(`sweep              ${grouped(perSecond)} rows/s beside the application, paused and slowed down on purpose`),
     line(`bridge             left without a value ${grouped(unresolved)}`, unresolved > 0),
     line(`unfillable rows    ${grouped(open)} at the end that should have a value`, open > 0),
+  ];
+}
+
+export const foreseen = ({ unfillable, collisions }: Forecast['tables'][number]): number =>
+  unfillable.reduce((sum, { rows }) => sum + rows, 0) + collisions.reduce((sum, { refused }) => sum + refused, 0);
+
+/** Not judged: the application went on writing, and had its accidents, after the forecast was made. */
+function forecast({ kept, tables }: Forecast): Line[] {
+  const share = (percent: number | null): string => (percent === null ? '' : `, from ${percent} % of the rows`);
+  return [
+    ...tables.map((one) =>
+      line(
+        `forecast ${one.table.replace(/^public\./, '').padEnd(10)} fill ${grouped(one.filled)}, without a value ${grouped(foreseen(one))}${share(one.sampledPercent)}; became ${grouped(one.outcome?.filled ?? 0)} and ${grouped(one.outcome?.unfillable ?? 0)}`,
+      ),
+    ),
+    ...(kept ? [] : [line('forecast           was not kept at the start', true)]),
   ];
 }
 
@@ -151,5 +169,27 @@ function theEnd({ end, left }: Facts): Line[] {
     line(`end state          ${end.standing.length - missing.length} of ${end.standing.length} hold`),
     line(`missing            ${list(missing)}`, missing.length > 0),
     line(`left behind        ${list(leftovers)}`, leftovers.length > 0),
+  ];
+}
+
+function takenBack({ kept, catalog, rows, entities, afterwards }: Rollback): Line[] {
+  const errors = errorsOf(afterwards.tally);
+  return [
+    line(
+      `rollback           the catalog is ${catalog.length === 0 ? 'what it was' : `not what it was: ${list(catalog)}`}`,
+      catalog.length > 0,
+    ),
+    line(`rows changed       ${list(rows)}`, rows.length > 0),
+    ...entities.map(({ table, made, kept: stay, idle }) =>
+      line(
+        `made ${table}: ${grouped(made)}, of which ${grouped(stay)} stay, ${grouped(stay - idle)} because rows refer to them`,
+        idle > 0,
+      ),
+    ),
+    ...kept.map((what) => line(`kept               ${what}`)),
+    line(
+      `old version again  errors ${errors} in ${grouped(afterwards.tally.transactions)} transactions`,
+      errors > 0 || afterwards.tally.transactions === 0,
+    ),
   ];
 }

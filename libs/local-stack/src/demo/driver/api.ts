@@ -5,6 +5,7 @@ export interface Operation {
   readonly id: string;
   readonly verb: string;
   readonly status: 'accepted' | 'running' | 'succeeded' | 'failed';
+  readonly result?: unknown;
   readonly error: { readonly code: string; readonly message: string; readonly help?: string } | null;
 }
 
@@ -65,8 +66,23 @@ export interface Verification {
   readonly mismatches: readonly { readonly table: string; readonly key: readonly string[] }[];
 }
 
+export interface Forecast {
+  /** Made at the start, not now. */
+  readonly kept: boolean;
+  readonly tables: readonly {
+    readonly table: string;
+    readonly sampledPercent: number | null;
+    readonly filled: number;
+    readonly unfillable: readonly { readonly reason: string; readonly rows: number }[];
+    readonly collisions: readonly { readonly index: string; readonly refused: number }[];
+    readonly outcome: { readonly filled: number; readonly unfillable: number } | null;
+  }[];
+}
+
 export interface UnfillableRow {
   readonly table: string;
+  /** The entity's table, of a source row whose entity cannot be made. */
+  readonly entity?: string | null;
   readonly reason: string;
   readonly constraint: string | null;
 }
@@ -95,6 +111,7 @@ export class Api {
   readiness = (migration: string): Promise<Readiness> => this.#ask('GET', `/cutover/readiness?migration=${migration}`);
   unfillable = (migration: string, offset: number): Promise<{ rows: readonly UnfillableRow[] }> =>
     this.#ask('GET', `/migrations/${migration}/unfillable?limit=${UNFILLABLE_PAGE}&offset=${offset}`);
+  forecast = (migration: string): Promise<Forecast> => this.#ask('GET', `/migrations/${migration}/forecast`);
   verification = (migration: string): Promise<Verification> =>
     this.#ask('GET', `/migrations/${migration}/verification`);
   setLimits = (migration: string, limits: Readonly<Record<string, number | string>>): Promise<Operation> =>

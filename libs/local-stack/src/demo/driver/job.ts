@@ -41,7 +41,7 @@ export async function startMigration(
   run: JobRun,
   api: Api,
   plan: string,
-  beforeStart: () => Promise<void> = () => Promise.resolve(),
+  beforeStart: () => Promise<unknown> = () => Promise.resolve(),
 ): Promise<Follower> {
   await follow(run, api, await api.plan(plan));
   const follower = new Follower(api, run.migration, run.say);
@@ -128,12 +128,12 @@ export async function publishedEvents(run: JobRun): Promise<Extract<ConsumerLine
 class OperationFailed extends Error {}
 
 /** Until the operation has succeeded. Errors: OperationFailed with the operation's own words. */
-export async function follow(run: JobRun, api: Api, accepted: Operation, timeoutMs = STEP_MS_MAX): Promise<void> {
+export async function follow(run: JobRun, api: Api, accepted: Operation, timeoutMs = STEP_MS_MAX): Promise<Operation> {
   const done = await run.until(`operation ${accepted.verb}`, timeoutMs, async () => {
     const operation = await api.operation(accepted.id);
     return ['succeeded', 'failed'].includes(operation.status) ? operation : undefined;
   });
-  if (done.status === 'succeeded') return;
+  if (done.status === 'succeeded') return done;
   const { code = 'no code', message = 'no message', help } = done.error ?? {};
   throw new OperationFailed(`${done.verb} failed: ${code} ${message}${help === undefined ? '' : ` (${help})`}`);
 }

@@ -1,5 +1,4 @@
 import pg from 'pg';
-import { plannedIndexes, plannedTables } from './plan.js';
 
 export interface TableSize {
   readonly table: string;
@@ -23,15 +22,6 @@ async function ask<Row extends pg.QueryResultRow>(url: string, text: string, val
   }
 }
 
-export const tableSizes = (url: string): Promise<TableSize[]> =>
-  ask<{ table: string; heapBytes: number; totalBytes: number }>(
-    url,
-    `select t as table, pg_relation_size(format('%I', t)::regclass)::float8 as "heapBytes",
-            pg_total_relation_size(format('%I', t)::regclass)::float8 as "totalBytes"
-       from unnest($1::text[]) with ordinality as u (t, n) order by n`,
-    [plannedTables],
-  );
-
 /** Rows per second of the first pass over history, from its first lease to its last commit. */
 export async function sweepPace(url: string): Promise<SweepPace> {
   const [pace] = await ask<{ rows: number; ms: number }>(
@@ -42,22 +32,4 @@ export async function sweepPace(url: string): Promise<SweepPace> {
     [],
   );
   return pace ?? { rows: 0, ms: 0 };
-}
-
-/** What the plan asked for and the catalog does not have, in words; empty when all of it is there. */
-export async function missingOnTables(url: string): Promise<string[]> {
-  const rows = await ask<{ missing: string }>(
-    url,
-    `select 'NOT NULL on ' || t as missing from unnest($1::text[]) t
-      where not exists (select from pg_attribute where attrelid = format('%I', t)::regclass and attname = 'workspaceId' and attnotnull)
-     union all
-     select 'foreign key of ' || t from unnest($1::text[]) t
-      where not exists (select from pg_constraint where conrelid = format('%I', t)::regclass and contype = 'f' and convalidated
-        and confrelid = '"Workspace"'::regclass)
-     union all
-     select 'index ' || name from unnest($2::text[]) name
-      where not exists (select from pg_index i join pg_class c on c.oid = i.indexrelid where c.relname = name and i.indisvalid)`,
-    [plannedTables, plannedIndexes],
-  );
-  return rows.map(({ missing }) => missing);
 }
