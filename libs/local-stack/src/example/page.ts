@@ -2,7 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import { grouped } from '../demo/driver/output.js';
 import { sourcesOf } from '../demo/driver/report.js';
 import type { ApplicationLine } from './application/main.js';
-import { foreseen } from './report.js';
+import { foresight } from './report.js';
 import type { Facts } from './report.js';
 
 /** Of which run the page tells. */
@@ -95,9 +95,9 @@ const forecast = ({ forecast: { tables } }: Facts): string =>
       ['table', 'to fill, foreseen at the start', 'filled when all was listed', 'without a value, foreseen', 'listed'],
       tables.map((one) => [
         bare(one.table),
-        grouped(one.filled) + (one.sampledPercent === null ? '' : ` (from ${one.sampledPercent} %)`),
+        foresight(one).fill,
         grouped(one.outcome?.filled ?? 0),
-        grouped(foreseen(one)),
+        foresight(one).none,
         grouped(one.outcome?.unfillable ?? 0),
       ]),
     ),

@@ -33,7 +33,13 @@ const right: Facts = {
     kept: true,
     tables: [
       {
-        ...{ table: 'public.Group', sampledPercent: null, filled: 14, collisions: [{ index: 'g', refused: 1 }] },
+        ...{
+          table: 'public.Group',
+          sampledPercent: null,
+          rowsSeen: 20,
+          filled: 14,
+          collisions: [{ index: 'g', refused: 1 }],
+        },
         unfillable: [{ reason: 'InputNull', rows: 3 }],
         outcome: { filled: 15, unfillable: 5 },
       },

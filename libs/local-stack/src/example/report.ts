@@ -106,16 +106,22 @@ function filled({ streaming, status, sweep, mayHaveNone }: Facts): Line[] {
   ];
 }
 
-export const foreseen = ({ unfillable, collisions }: Forecast['tables'][number]): number =>
+/** What the forecast says of a table, each number with the share of the rows it was reckoned from. */
+export const foresight = (one: Forecast['tables'][number]): { readonly fill: string; readonly none: string } => {
+  if (one.rowsSeen === null) return { fill: 'unknown', none: 'unknown' };
+  const from = one.sampledPercent === null ? '' : ` (from ${one.sampledPercent.toPrecision(2)} % of the rows)`;
+  return { fill: `${grouped(one.filled)}${from}`, none: `${grouped(foreseen(one))}${from}` };
+};
+
+const foreseen = ({ unfillable, collisions }: Forecast['tables'][number]): number =>
   unfillable.reduce((sum, { rows }) => sum + rows, 0) + collisions.reduce((sum, { refused }) => sum + refused, 0);
 
 /** Not judged: the application went on writing, and had its accidents, after the forecast was made. */
 function forecast({ kept, tables }: Forecast): Line[] {
-  const share = (percent: number | null): string => (percent === null ? '' : `, from ${percent} % of the rows`);
   return [
     ...tables.map((one) =>
       line(
-        `forecast ${one.table.replace(/^public\./, '').padEnd(10)} fill ${grouped(one.filled)}, without a value ${grouped(foreseen(one))}${share(one.sampledPercent)}; became ${grouped(one.outcome?.filled ?? 0)} and ${grouped(one.outcome?.unfillable ?? 0)}`,
+        `forecast ${one.table.replace(/^public\./, '').padEnd(10)} fill ${foresight(one).fill}, without a value ${foresight(one).none}; became ${grouped(one.outcome?.filled ?? 0)} and ${grouped(one.outcome?.unfillable ?? 0)}`,
       ),
     ),
     ...(kept ? [] : [line('forecast           was not kept at the start', true)]),

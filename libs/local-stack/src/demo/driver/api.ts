@@ -72,6 +72,8 @@ export interface Forecast {
   readonly tables: readonly {
     readonly table: string;
     readonly sampledPercent: number | null;
+    /** Null: nothing could be known of the table in time. */
+    readonly rowsSeen: number | null;
     readonly filled: number;
     readonly unfillable: readonly { readonly reason: string; readonly rows: number }[];
     readonly collisions: readonly { readonly index: string; readonly refused: number }[];
