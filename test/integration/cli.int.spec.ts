@@ -14,10 +14,15 @@ async function database(): Promise<string> {
   return url;
 }
 
+const withEntities = (plan: string): string =>
+  plan.replace('    rule:', '    references: { table: Workspace }\n    rule:') +
+  'entities: [{ table: Workspace, from: Group, key: { id: { column: orgId } }, values: { name: { constant: none } } }]\n';
+
 describe('on the database', () => {
   it('prints grants that make init and preflight work as least-privilege roles', async () => {
     const url = await database();
-    const plan = planFile('grants');
+    await sql(url, `create table "Workspace" (id text primary key, name text)`);
+    const plan = planFile('grants', withEntities);
     const prefix = `hw${unique()}_`;
     const admin = { HIGHWATER_DATABASE_URL: url };
     const grants = await highwater(admin, 'init', '--print-grants', '--role-prefix', prefix, plan);
@@ -40,6 +45,15 @@ describe('on the database', () => {
       passed: true,
       checks: expect.arrayContaining([expect.objectContaining({ check: 'Grant', status: 'pass' })]) as unknown,
     });
+    // by hand: what making the entities needs, and no more
+    const privilege = (role: string, column: string, what: string): string =>
+      `has_column_privilege('${prefix}${role}', '"Workspace"', '${column}', '${what}')`;
+    const [granted] = await sql(
+      url,
+      `select ${privilege('fill', 'id', 'insert')} as id, ${privilege('fill', 'name', 'insert')} as name, ${privilege('bridge', 'id', 'insert')} as bridge,
+              ${privilege('fill', 'name', 'update')} or has_table_privilege('${prefix}fill', '"Workspace"', 'insert') as more`,
+    );
+    expect(granted).toEqual({ id: true, name: true, bridge: true, more: false });
   });
 
   it('tells each step of a plan with its SQL and its lock', async () => {
