@@ -1,5 +1,5 @@
 import { HighwaterError, must } from '@highwater/kernel';
-import { parseMigrationEvent, type LiveMigration, type Migration } from '@highwater/migration';
+import { parseMigrationEvent, phases, type LiveMigration, type Migration } from '@highwater/migration';
 import type { Limits } from '@highwater/plan';
 import {
   findMigration,
@@ -7,12 +7,10 @@ import {
   markOperation,
   openOperations,
   readEvaluation,
-  registerMigration,
   rowSecurityReport,
-  storeCatalog,
 } from '@highwater/target-db';
 import * as codes from './codes.js';
-import { issue, streamOf, type ControlContext } from './context.js';
+import { streamOf, type ControlContext } from './context.js';
 import type { RowSecurityReport } from '@highwater/target-db';
 import type {
   CommandContext,
@@ -35,13 +33,14 @@ import type {
 } from './port.js';
 import { attemptUnderWay, notEvaluated, NotReady, phaseError } from './refusals.js';
 import { Requests } from './requests.js';
-import { readPlan, resolvePlan, shortOf, type ResolvedPlan } from './resolve.js';
+import { readPlan, resolvePlan, type ResolvedPlan } from './resolve.js';
 import { refuseWithoutRowSecurity, rowSecurityOf } from './acts/row-security.js';
 import { describePlan, describeUnenforce } from '../setup/describe-plan.js';
 import { bridgeJudged } from './acts/bridge-unused.js';
 import { plannedEntities } from './planned-entities.js';
 import { askForRollback, notWhileRollingBack, rollbackSteps } from './rollback-requests.js';
 import { Forecasts } from './forecast-view.js';
+import { planMigration } from './plan-request.js';
 import { entriesNamed } from './targets-named.js';
 import { exportUnfillable, listUnfillable } from './unfillable-view.js';
 import { verificationView } from './verification-view.js';
@@ -49,18 +48,7 @@ import { verificationView } from './verification-view.js';
 /** An evaluation older than this says nothing about now. */
 const evaluationAgeMsMax = 15_000;
 
-const live: readonly Migration['phase'][] = [
-  'planned',
-  'preflighted',
-  'preflight-failed',
-  'expanded',
-  'streaming',
-  'sweeping',
-  'swept',
-  'bridged',
-  'cutting-over',
-  'enforced',
-];
+const live = phases.filter((phase) => phase !== 'none' && phase !== 'finished');
 const beforeEnforced = live.filter((phase) => phase !== 'enforced');
 /** Phases in which there are filled rows to compare and listed ones to try again. */
 const compared: readonly Migration['phase'][] = ['sweeping', 'swept', 'bridged', 'cutting-over', 'enforced'];
@@ -83,58 +71,7 @@ export class UseCases implements MigrationControl {
   }
 
   async plan(source: string, by: CommandContext): Promise<Operation> {
-    const { state: access } = this.context.database;
-    const { parsed } = readPlan(source);
-    const id = parsed.plan.migration;
-    if (by.ownProcess !== true && !this.allowed.assertions && Object.keys(parsed.plan.assertions).length > 0)
-      throw new HighwaterError(
-        codes.assertionsRefused,
-        'never',
-        `plan "${id}" refused: it has assertions, which are SQL, and this service takes no SQL over its API`,
-        { migration: id },
-        'set HIGHWATER_ALLOW_ASSERTIONS=yes where the service runs, use `highwater run`, or take them out of the plan',
-      );
-    const operation = await this.requests.ask(id, 'plan', { planHash: parsed.hash }, by);
-    if (operation.status !== 'accepted') return operation;
-    try {
-      const { plan, targets, catalog } = await resolvePlan(access, source);
-      const short = shortOf(id);
-      await registerMigration(access, { id, short, planSource: source, planHash: parsed.hash });
-      await storeCatalog(access, id, catalog);
-      await issue(
-        this.context,
-        id,
-        'Plan',
-        {
-          planHash: parsed.hash,
-          planSource: source,
-          short,
-          tables: targets.map(({ derivation, targetNo }) => ({
-            table: `${derivation.table.schema}.${derivation.table.name}`,
-            target: derivation.target.name,
-            notNull: plan.tables[targetNo]?.notNull ?? true,
-          })),
-          mode: plan.cutover.mode,
-          stream: plan.stream !== null,
-          cutoverStart: plan.cutover.start,
-          windowMs: plan.cutover.windowMs,
-          approvals: plan.approvals,
-          limits: plan.limits,
-        },
-        { actor: by.actor.name, operationId: operation.id },
-      );
-      await markOperation(access, operation.id, 'succeeded', { result: { migration: id, planHash: parsed.hash } });
-    } catch (error) {
-      if (error instanceof HighwaterError)
-        await markOperation(access, operation.id, 'failed', {
-          error: {
-            code: error.code,
-            message: error.message,
-            ...(error.help === undefined ? {} : { help: error.help }),
-          },
-        });
-      throw error;
-    }
+    const operation = await planMigration(this.context, this.requests, this.allowed, source, by);
     return must(await this.operation(operation.id), 'an accepted operation is stored');
   }
 
