@@ -61,7 +61,8 @@ export async function prepare(
   await admin.query(
     `create role ${owner}; grant create, usage on schema public to ${owner};
      do $$ begin execute format('grant create on database %I to ${owner}', current_database()); end $$;
-     set role ${owner}; ${schemaSql}; reset role`,
+     set role ${owner}; ${schemaSql}; reset role;
+     do $$ begin execute format('revoke create on database %I from ${owner}', current_database()); end $$`,
   );
   const asUser = (user: string): string =>
     Object.assign(new URL(url), { username: user, password: 'secret' }).toString();
