@@ -5,7 +5,7 @@ const resolve = { conditions };
 const ssr = { resolve: { conditions } };
 
 /**
- * One cluster per test worker (an open transaction anywhere in a cluster blocks slot creation there), so few workers.
+ * One cluster per test worker (an open transaction anywhere in a cluster blocks slot creation there), so few workers; three keep two cores busy, since a test mostly waits.
  * `npm test` leaves out the projects whose names end in `-long`.
  */
 export default defineConfig({
@@ -40,7 +40,7 @@ export default defineConfig({
           include: ['test/**/*.int.spec.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
-          maxWorkers: 2,
+          maxWorkers: 3,
           globalSetup: ['test/global-setup.ts'],
         },
       },
@@ -53,7 +53,7 @@ export default defineConfig({
           include: ['test/fault/*.fault.spec.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          maxWorkers: 2,
+          maxWorkers: 3,
           globalSetup: ['test/global-setup.ts'],
         },
       },
@@ -92,7 +92,7 @@ export default defineConfig({
           include: ['test/**/*.e2e.spec.ts'],
           testTimeout: 600_000,
           hookTimeout: 120_000,
-          maxWorkers: 1,
+          maxWorkers: 2,
           globalSetup: ['test/global-setup.ts'],
         },
       },
