@@ -12,6 +12,8 @@ interface Event {
 /** Each writer deletes only what it made itself, so that writers never break one another. Ids are the server's text: they are above 2^53. */
 interface World {
   readonly events: readonly Event[];
+  /** The new version serves one tenant a session, as row level security asks it to; the old one knows no such thing. */
+  readonly tenant: string | undefined;
   readonly own: { events: Event[]; prices: string[] };
 }
 
@@ -175,12 +177,17 @@ export default defineExample<World>({
     ];
   },
 
-  lookAround: async (client: pg.Client) => {
+  lookAround: async (client, { random, version }) => {
     const { rows } = await client.query<Event>(
       `select id, tenant_id as "tenantId" from events where tenant_id is not null and name ~ '^Event [0-9]+$'
         order by created_at limit 2000`,
     );
-    return { events: rows, own: { events: [], prices: [] } };
+    const tenant = version === 'new' ? random.pick(rows).tenantId : undefined;
+    const events = rows.filter(({ tenantId }) => tenant === undefined || tenantId === tenant);
+    return { events, tenant, own: { events: [], prices: [] } };
+  },
+  signIn: async (client, { tenant }) => {
+    if (tenant !== undefined) await client.query(`select set_config('app.tenant_id', $1, false)`, [tenant]);
   },
 
   operations: [

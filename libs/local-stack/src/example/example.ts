@@ -36,6 +36,12 @@ export interface Accidents {
   readonly move: () => Promise<void>;
 }
 
+/** A writer that looks around for the first time. */
+export interface Newcomer extends Pick<Desk<unknown>, 'random' | 'version'> {
+  /** Of the largest table, as seeded. */
+  readonly rows: number;
+}
+
 export interface ExampleEntity {
   readonly table: string;
   readonly key: readonly string[];
@@ -56,7 +62,9 @@ export interface Example<World> {
   /** Bad rows that seed.sql makes for that many rows. */
   seededBadRows(rows: number): readonly BadRows[];
   /** Reads what a writer needs to know; each writer reads its own. */
-  lookAround(client: pg.Client, rows: number): Promise<World>;
+  lookAround(client: pg.Client, of: Newcomer): Promise<World>;
+  /** What every new connection says before its first statement, as an application behind row level security says whose request it serves. */
+  signIn?(client: pg.Client, world: World): Promise<void>;
   /** Name, weight, operation. None of them ever fails without us, whatever the other writers do. */
   readonly operations: readonly (readonly [string, number, Operation<World>])[];
   /** A transaction with rows in it that stays open for seconds. */

@@ -20,6 +20,7 @@ import type { Accidents } from './example.js';
 import { listing, mend } from './listing.js';
 import type { Facts } from './report.js';
 import { rollBack, takeGround } from './rollback.js';
+import { restrict } from './row-security.js';
 import type { ExampleRun } from './run.js';
 
 const READY_MS_MAX = 60_000;
@@ -46,6 +47,7 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
   await cutOver(run, api);
   const unenforced = await thereAndBack(run, api);
   const old = await replaceApplication(run);
+  const restricted = await restrict(run, api);
   const status = await finish(run, api, run.windowSeconds);
   run.say('phase', 'finished; now the report');
   const now = await run.application?.finish();
@@ -62,7 +64,23 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
     serverVersion: await serverVersion(stage.superuserUrl),
     tables,
     mayHaveNone: folder.example.mayHaveNone ?? [],
-    ...{ seed, control, listed, forecast, unenforced, old, now, status, published, end, sizes, sweep, left, rollback },
+    ...{
+      seed,
+      control,
+      listed,
+      forecast,
+      unenforced,
+      restricted,
+      old,
+      now,
+      status,
+      published,
+      end,
+      sizes,
+      sweep,
+      left,
+      rollback,
+    },
   };
 }
 

@@ -46,10 +46,16 @@ const right: Facts = {
     ],
   },
   unenforced: [],
+  restricted: [
+    {
+      ...{ table: '"Group"', policy: 'apart', early: false, withoutTenant: 0, tenants: [{ rows: 9, others: 0 }] },
+      foretold: { total: 9, tenants: 1, seenByNobody: 0, largest: [{ tenant: 'w1' }] },
+    },
+  ],
   old: application('old'),
   now: application('new'),
   status: {
-    ...{ phase: 'finished', stream: 'open', hints: {}, leftovers: [], statusLine: '' },
+    ...{ phase: 'finished', stream: 'open', hints: {}, leftovers: [], rowSecurity: null, statusLine: '' },
     tables: [
       { table: 'public.Group', filled: { sweep: 9, live: 5, tailPass: 1 }, unfillable: 0, enforced: true },
       { table: 'public.Export', filled: { sweep: 9, live: 5, tailPass: 1 }, unfillable: 2, enforced: false },
@@ -95,6 +101,10 @@ it.each<[string, Partial<Facts>]>([
   ['rows filled by', { status: { ...right.status, bridge: [] } }],
   ['forecast', { forecast: { ...right.forecast, kept: false } }],
   ['emergency exit', { unenforced: ['NOT NULL on Group'] }],
+  ['row security', { restricted: right.restricted.map((one) => ({ ...one, early: true })) }],
+  ['tenants apart', { restricted: right.restricted.map((one) => ({ ...one, withoutTenant: 9 })) }],
+  ['tenants apart', { restricted: right.restricted.map((one) => ({ ...one, tenants: [{ rows: 9, others: 1 }] })) }],
+  ['tenants apart', { restricted: right.restricted.map((one) => ({ ...one, tenants: [] })) }],
   ['old application', { old: application('old', { errors: { '23502': 1 } }) }],
   ['new application', { now: application('new', { transactions: 0 }) }],
   ['application', { now: undefined }],

@@ -9,6 +9,8 @@ import type { ApplicationLine } from './application/main.js';
 import { countsEach } from './bad-rows.js';
 import type { EndState } from './database.js';
 import type { Rollback } from './rollback.js';
+import { foretold } from './row-security.js';
+import type { Restricted } from './row-security.js';
 
 /** Everything that was seen; the report only judges and prints. */
 export interface Facts {
@@ -35,6 +37,8 @@ export interface Facts {
   readonly forecast: Forecast;
   /** What was still NOT NULL after it had been taken back. */
   readonly unenforced: readonly string[];
+  /** Tables whose row level security was switched on; empty: the plan has none. */
+  readonly restricted: readonly Restricted[];
   readonly old: ApplicationLine;
   readonly now: ApplicationLine | undefined;
   readonly status: MigrationStatus;
@@ -55,6 +59,7 @@ export const report = (facts: Facts): Line[] => [
   ...growthLines(facts.sizes),
   ...ddlLines(facts.status),
   ...emergency(facts),
+  ...facts.restricted.flatMap(rowSecurity),
   ...application(facts),
   ...(facts.published ? eventLines(facts.published) : []),
   ...theEnd(facts),
@@ -133,6 +138,20 @@ function emergency({ unenforced }: Facts): Line[] {
     line(
       `emergency exit     NOT NULL taken back and enforced again beside the old application; still there meanwhile: ${list(unenforced)}`,
       unenforced.length > 0,
+    ),
+  ];
+}
+
+function rowSecurity({ table, policy, foretold: rows, early, withoutTenant, tenants }: Restricted): Line[] {
+  const others = tenants.reduce((sum, one) => sum + one.others, 0);
+  return [
+    line(
+      `row security       ${policy} on ${table}, ${early ? 'on before' : 'after'} its approval; foretold: ${foretold(rows)}`,
+      early || rows === null || rows.seenByNobody > 0,
+    ),
+    line(
+      `tenants apart      without a tenant ${grouped(withoutTenant)} rows; ${tenants.length} tenants looked at, each with rows, ${grouped(others)} of another's`,
+      withoutTenant > 0 || others > 0 || tenants.length === 0 || tenants.some((one) => one.rows === 0),
     ),
   ];
 }

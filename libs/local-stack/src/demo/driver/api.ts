@@ -32,6 +32,8 @@ export interface MigrationStatus {
     readonly lockWaitMs: number;
     readonly heldMs: number;
   }[];
+  /** Null: the plan has none. */
+  readonly rowSecurity: { readonly tables: readonly { readonly on: boolean }[] } | null;
   readonly leftovers: readonly string[];
   readonly statusLine: string;
 }
@@ -81,6 +83,21 @@ export interface Forecast {
   }[];
 }
 
+/** What each tenant would see of one table. */
+export interface RowSecurityReport {
+  /** Quoted. */
+  readonly table: string;
+  readonly policy: string;
+  readonly setting: string;
+  /** Null: not counted within the time. */
+  readonly rows: {
+    readonly total: number;
+    readonly tenants: number;
+    readonly seenByNobody: number;
+    readonly largest: readonly { readonly tenant: string }[];
+  } | null;
+}
+
 export interface UnfillableRow {
   readonly table: string;
   /** The entity's table, of a source row whose entity cannot be made. */
@@ -114,6 +131,8 @@ export class Api {
   unfillable = (migration: string, offset: number): Promise<{ rows: readonly UnfillableRow[] }> =>
     this.#ask('GET', `/migrations/${migration}/unfillable?limit=${UNFILLABLE_PAGE}&offset=${offset}`);
   forecast = (migration: string): Promise<Forecast> => this.#ask('GET', `/migrations/${migration}/forecast`);
+  rowSecurity = (migration: string): Promise<{ tables: readonly RowSecurityReport[] }> =>
+    this.#ask('GET', `/migrations/${migration}/row-security`);
   verification = (migration: string): Promise<Verification> =>
     this.#ask('GET', `/migrations/${migration}/verification`);
   setLimits = (migration: string, limits: Readonly<Record<string, number | string>>): Promise<Operation> =>

@@ -87,8 +87,8 @@ input.on('line', (line) => {
 async function makeAccidents(): Promise<void> {
   const client = new pg.Client({ connectionString: url, application_name: `${version} application` });
   await client.connect();
-  const world = await example.lookAround(client, rows);
   const random = new Random(seed * 100 + 99);
+  const world = await example.lookAround(client, { rows, random, version });
   const { move, ...accidents } = await example.accidents({
     ...{ client, random, world, version, fixed: false, stop: stop.signal },
   });

@@ -56,8 +56,10 @@ async function probe({ url, name, rows, seed, version, everyMs }: ProbeOptions):
     stop.abort();
   });
   await client.connect();
-  const world = await example.lookAround(client, rows);
-  const desk: Desk<unknown> = { client, random: new Random(seed), world, version, fixed: true, stop: stop.signal };
+  const random = new Random(seed);
+  const world = await example.lookAround(client, { rows, random, version });
+  await example.signIn?.(client, world);
+  const desk: Desk<unknown> = { client, random, world, version, fixed: true, stop: stop.signal };
   for (let due = performance.now(); !stop.signal.aborted; due = Math.max(due + everyMs, performance.now())) {
     if (due > performance.now()) await wait(due - performance.now());
     const kind = desk.random.next() < 0.5 ? 'update' : 'insert';

@@ -61,7 +61,8 @@ async function loop(options: WriterOptions, step: (perform: Perform) => Promise<
     client.on('error', () => (lost = true));
     try {
       await client.connect();
-      world ??= await example.lookAround(client, rows);
+      world ??= await example.lookAround(client, { rows, random, version });
+      await example.signIn?.(client, world);
     } catch (error) {
       countError(tally, 'connect', error);
       await client.end().catch(() => undefined);
