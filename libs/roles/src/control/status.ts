@@ -27,6 +27,17 @@ export interface StatusInput {
   readonly fenceWaitMs: number | null;
 }
 
+/** What the log has decided, as opposed to what was measured: never older than the log. */
+export const decided = (state: LiveMigration) => ({
+  phase: state.phase,
+  phaseSince: state.phaseSince,
+  pause: state.pause,
+  leftovers: state.phase === 'finished' ? state.leftovers : [],
+  outcome: state.phase === 'finished' ? state.outcome : null,
+  undone: state.phase === 'finished' ? state.undone : [],
+  kept: state.phase === 'finished' ? state.kept : [],
+});
+
 /** What GET /migrations/{id} shows, from what was measured in one round. Pure. */
 export function statusView(input: StatusInput): MigrationStatusView {
   const { process, state, progress, nulls, now } = input;
@@ -78,9 +89,7 @@ export function statusView(input: StatusInput): MigrationStatusView {
   };
   return {
     id: process.id,
-    phase: state.phase,
-    phaseSince: state.phaseSince,
-    pause: state.pause,
+    ...decided(state),
     epoch: state.epoch,
     stream: state.stream,
     planHash: state.planHash,
@@ -124,10 +133,6 @@ export function statusView(input: StatusInput): MigrationStatusView {
       heldMs: step.heldMs,
       at: step.at,
     })),
-    leftovers: state.phase === 'finished' ? state.leftovers : [],
-    outcome: state.phase === 'finished' ? state.outcome : null,
-    undone: state.phase === 'finished' ? state.undone : [],
-    kept: state.phase === 'finished' ? state.kept : [],
     backup: input.backup ?? null,
     statusLine: formatStatusLine(line),
     evaluatedAt: now.toISOString(),

@@ -41,6 +41,7 @@ import { plannedEntities } from './planned-entities.js';
 import { askForRollback, notWhileRollingBack, rollbackSteps } from './rollback-requests.js';
 import { Forecasts } from './forecast-view.js';
 import { planMigration } from './plan-request.js';
+import { decided } from './status.js';
 import { entriesNamed } from './targets-named.js';
 import { exportUnfillable, listUnfillable } from './unfillable-view.js';
 import { verificationView } from './verification-view.js';
@@ -96,7 +97,7 @@ export class UseCases implements MigrationControl {
     if (!evaluation?.status) throw notEvaluated(id, evaluation?.ageMs);
     const status = evaluation.status as MigrationStatusView;
     // what is decided is read from the log; what is measured is as old as the last evaluation says
-    return { ...status, phase: state.phase, phaseSince: state.phaseSince, pause: state.pause };
+    return { ...status, ...decided(state) };
   }
 
   preflight = (id: string, by: CommandContext): Promise<Operation> => this.ask(id, 'preflight', {}, by);
