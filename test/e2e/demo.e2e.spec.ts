@@ -37,6 +37,8 @@ describe('npm run demo', () => {
         /listed +AuditLog Ambiguous: 9, which is allowed/,
         /moved after fill +1, and the verification named 1/,
         /cutover with them +422 HW6011/,
+        /assertion +organizations without a workspace: 0/,
+        /assertion +members without a membership: 0/,
         /rows filled by +sweep [1-9][\d,]* · live fill [1-9][\d,]* · tail pass [1-9][\d,]* · bridge [1-9]/,
         /old application +errors 0 in/,
         /new application +errors 0 in/,

@@ -36,7 +36,7 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
   const seeded = tally(folder.example.seededBadRows(run.options.rows));
   const seed = differences(seeded, tally(await badRowsNow(stage.superuserUrl, folder)));
   const control = await withoutUs(run);
-  const api = await startHighwater(run, urls);
+  const api = await startHighwater(run, urls, run.settings);
   const { tables } = folder.example;
   const before = await sizesOf(stage.superuserUrl, tables);
 
@@ -46,6 +46,7 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
   await mend(run, api);
   await cutOver(run, api);
   const unenforced = await thereAndBack(run, api);
+  const asserted = (await api.verification(run.migration)).last?.assertions ?? [];
   const old = await replaceApplication(run);
   const restricted = await restrict(run, api);
   const status = await finish(run, api, run.windowSeconds);
@@ -70,6 +71,7 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
       listed,
       forecast,
       unenforced,
+      asserted,
       restricted,
       old,
       now,

@@ -46,6 +46,7 @@ const right: Facts = {
     ],
   },
   unenforced: [],
+  asserted: [{ name: 'orphans', found: 0 }],
   restricted: [
     {
       ...{ table: '"Group"', policy: 'apart', early: false, withoutTenant: 0, tenants: [{ rows: 9, others: 0 }] },
@@ -101,6 +102,8 @@ it.each<[string, Partial<Facts>]>([
   ['rows filled by', { status: { ...right.status, bridge: [] } }],
   ['forecast', { forecast: { ...right.forecast, kept: false } }],
   ['emergency exit', { unenforced: ['NOT NULL on Group'] }],
+  ['assertion', { asserted: [{ name: 'orphans', found: 1 }] }],
+  ['assertion', { asserted: [{ name: 'orphans', found: null }] }],
   ['row security', { restricted: right.restricted.map((one) => ({ ...one, early: true })) }],
   ['tenants apart', { restricted: right.restricted.map((one) => ({ ...one, withoutTenant: 9 })) }],
   ['tenants apart', { restricted: right.restricted.map((one) => ({ ...one, tenants: [{ rows: 9, others: 1 }] })) }],

@@ -37,6 +37,8 @@ export interface Facts {
   readonly forecast: Forecast;
   /** What was still NOT NULL after it had been taken back. */
   readonly unenforced: readonly string[];
+  /** What the plan's own checks found when the cutover was let through; empty: the plan has none. */
+  readonly asserted: readonly { readonly name: string; readonly found: number | null }[];
   /** Tables whose row level security was switched on; empty: the plan has none. */
   readonly restricted: readonly Restricted[];
   readonly old: ApplicationLine;
@@ -59,6 +61,7 @@ export const report = (facts: Facts): Line[] => [
   ...growthLines(facts.sizes),
   ...ddlLines(facts.status),
   ...emergency(facts),
+  ...facts.asserted.map(({ name, found }) => line(`assertion          ${name}: ${found ?? 'no number'}`, found !== 0)),
   ...facts.restricted.flatMap(rowSecurity),
   ...application(facts),
   ...(facts.published ? eventLines(facts.published) : []),

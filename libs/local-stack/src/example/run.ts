@@ -37,6 +37,11 @@ export class ExampleRun extends JobRun {
     return this.options.stream === 'none' ? plan.replace(/^stream: .*$/m, 'stream: none') : plan;
   }
 
+  /** Of the service, beside its URLs: SQL of a plan is taken over the API only where the service is told so. */
+  get settings(): Readonly<Record<string, string>> {
+    return /^assertions:/m.test(this.folder.plan) ? { HIGHWATER_ALLOW_ASSERTIONS: 'yes' } : {};
+  }
+
   /** False: no Kafka, no slot, nobody reports. */
   get streaming(): boolean {
     return streams(this.folder, this.options);

@@ -64,7 +64,12 @@ export class Problem extends Error {
 }
 
 export interface Verification {
-  readonly last: { readonly checked: number; readonly mismatches: number } | null;
+  readonly last: {
+    readonly checked: number;
+    readonly mismatches: number;
+    /** Queries of the plan; `found` null: no number came. */
+    readonly assertions: readonly { readonly name: string; readonly found: number | null }[];
+  } | null;
   readonly mismatches: readonly { readonly table: string; readonly key: readonly string[] }[];
 }
 

@@ -20,8 +20,12 @@ const ROWS_PER_SECOND_MIN = 1_000;
 export const sweepMsMax = (rows: number): number => CATCH_UP_MS_MAX + (rows * 1_000) / ROWS_PER_SECOND_MIN;
 
 /** The service as a process of its own, and, where there is Kafka, another team's consumer of its events. */
-export async function startHighwater(run: JobRun, urls: AccessUrls): Promise<Api> {
-  const service = await startService(run.stage, urls, run.signal);
+export async function startHighwater(
+  run: JobRun,
+  urls: AccessUrls,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Api> {
+  const service = await startService(run.stage, urls, settings, run.signal);
   run.service = service;
   run.cleanup.add('the service', () => service.stop());
   run.say('phase', `the service listens on ${service.url}; its log is ${service.logFile}`);

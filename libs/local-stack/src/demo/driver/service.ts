@@ -19,7 +19,12 @@ export interface RunningService {
 }
 
 /** The service as a process of its own, below a guard: should we be killed, it does not outlive us. */
-export async function startService(stage: Stage, urls: AccessUrls, signal: AbortSignal): Promise<RunningService> {
+export async function startService(
+  stage: Stage,
+  urls: AccessUrls,
+  settings: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<RunningService> {
   const logFile = join(stage.folder, 'service.log');
   const log = createWriteStream(logFile, { flags: 'a' });
   let url: string | undefined;
@@ -31,6 +36,7 @@ export async function startService(stage: Stage, urls: AccessUrls, signal: Abort
       server: { command: process.execPath, args: [main] },
       env: {
         ...urls,
+        ...settings,
         ...(stage.brokers.length > 0 ? { HIGHWATER_KAFKA_BROKERS: stage.brokers.join(',') } : {}),
         HIGHWATER_TOPIC_PREFIX: stage.topicPrefix,
         HIGHWATER_HTTP: '127.0.0.1:0',
