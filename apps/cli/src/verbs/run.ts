@@ -75,9 +75,10 @@ class Job {
   async work({ cutover, finish, bridgeUnused }: RunOptions): Promise<void> {
     const { control } = this.engine;
     await this.done(await control.plan(this.source, this.by));
-    const { phase } = (await control.list()).find((one) => one.id === this.id) ?? {};
-    if (phase === 'finished') return this.session.say('finished', `migration "${this.id}" is finished already`);
-    await this.done(await control.start(this.id, this.by));
+    const phase = await this.phase();
+    const over = (): void => this.session.say('finished', `migration "${this.id}" is finished already`);
+    if (phase === 'finished') return over();
+    if (await this.finishedBefore(() => control.start(this.id, this.by))) return over();
     if (phase !== 'enforced') {
       const ready = await this.untilReady();
       if (ready && cutover !== true) {
@@ -91,14 +92,23 @@ class Job {
       this.session.say('enforced', `migration "${this.id}" is enforced`);
     }
     if (finish !== true) return;
-    try {
-      await this.done(await control.finish(this.id, bridgeUnused === true ? { bridgeUnused } : {}, this.by));
-    } catch (error) {
-      // one that was asked for before this process began may have come to its end meanwhile
-      const now = (await control.list()).find((one) => one.id === this.id)?.phase;
-      if (now !== 'finished') throw error;
-    }
+    await this.finishedBefore(() => control.finish(this.id, bridgeUnused === true ? { bridgeUnused } : {}, this.by));
     this.session.say('finished', `migration "${this.id}" is finished`);
+  }
+
+  private async phase(): Promise<string | undefined> {
+    return (await this.engine.control.list()).find((one) => one.id === this.id)?.phase;
+  }
+
+  /** Asks for something and waits for it. True: refused, since a finish asked for before this process began has come to its end meanwhile. */
+  private async finishedBefore(ask: () => Promise<Operation>): Promise<boolean> {
+    try {
+      await this.done(await ask());
+      return false;
+    } catch (error) {
+      if ((await this.phase()) !== 'finished') throw error;
+      return true;
+    }
   }
 
   /** Undefined when it was enforced meanwhile, by the plan itself or by somebody else. */
