@@ -1,14 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  blockRangeCount,
-  nextBlocks,
-  places,
-  roundEnds,
-  splitBlocks,
-  type BlockChunk,
-  type BlockRange,
-} from './rounds.js';
+import { nextBlocks, places, roundEnds, splitBlocks, type BlockChunk, type BlockRange } from './rounds.js';
 import { afterShape, freshShape, nextShape } from './shape.js';
 
 function walk(range: BlockRange, rows: () => number, workers: number): BlockChunk[] {
@@ -62,13 +54,6 @@ describe('rounds', () => {
     const inside = nextBlocks(range, [...second.here, 'a key', '7'], 1, 1);
     expect(inside).toMatchObject({ from: second.from, to: second.to, window: second.window, afterKey: ['a key', '7'] });
     expect(inside.next).toEqual(second.next);
-  });
-
-  it('ranges have room for chunks worth their price, and every worker has as many', () => {
-    const count = (rowsEstimated: number, workers: number): number =>
-      blockRangeCount({ rowsEstimated, workers, chunkRowsMax: 10_000 });
-    expect([count(1_000_000, 2), count(1_000_000, 1), count(4_000_000, 2)]).toEqual([2, 4, 8]);
-    expect([count(400_000, 2), count(400_000, 8), count(30_000, 8), count(2_000_000_000, 4)]).toEqual([2, 8, 1, 16]);
   });
 
   it('of a table split at its blocks cover it', () => {

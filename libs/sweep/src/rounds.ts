@@ -1,4 +1,4 @@
-import { rangeCount, type KeyText, type SweepRange } from './ranges.js';
+import type { KeyText, SweepRange } from './ranges.js';
 
 /**
  * How a range of blocks is swept. PostgreSQL writes a changed row as a new one; on a full page it goes elsewhere, with an entry in every index. So the
@@ -22,9 +22,6 @@ const chunksPerRound = 4;
 const restTakenAlong = 1.35;
 /** Below this the fixed price of a chunk weighs more than what rounds give. */
 const chunkRowsMin = 2_500;
-
-/** With several workers a shorter range makes chunks whose fixed price, such as hashing the parents, shows. */
-const rangeRowsMin = 8_000 * roundsMax * chunksPerRound;
 
 export interface BlockRange {
   /** First block. */
@@ -115,17 +112,6 @@ function parse(cursor: KeyText): At {
   const [stretchFrom = 0, stretchTo = 0, round = 0, block = 0, chunkTo] = cursor.slice(0, 5).map(Number);
   const at = { stretchFrom, stretchTo, round, block };
   return chunkTo === undefined ? at : { ...at, chunkTo, afterKey: cursor.slice(5) };
-}
-
-/**
- * How many ranges of blocks. With several workers fewer than of keys: a stretch of several rounds needs room for chunks worth their price. Then
- * as many for each worker, so that they end together, and one at least where the table has rows enough.
- */
-export function blockRangeCount(input: Parameters<typeof rangeCount>[0]): number {
-  const { rowsEstimated, workers } = input;
-  if (workers <= 1) return rangeCount(input);
-  const perWorker = Math.floor(rowsEstimated / (rangeRowsMin * workers));
-  return Math.min(rangeCount(input), workers * Math.max(1, perWorker));
 }
 
 /** Splits a table of so many blocks evenly; the bounds are block numbers, the upper one not included. */

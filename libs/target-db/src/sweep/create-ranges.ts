@@ -1,5 +1,5 @@
 import { hasKey } from '@highwater/derivation';
-import { blockRangeCount, rangeCount, splitBlocks, splitRanges, type SweepRange } from '@highwater/sweep';
+import { rangeCount, splitBlocks, splitRanges, type SweepRange } from '@highwater/sweep';
 import { leaves, withMembers } from '../catalog/members.js';
 import type { Access } from '../session/database.js';
 import type { FillTarget } from '../target.js';
@@ -73,7 +73,7 @@ const blockRanges =
     if (pages === 0) return [];
     const [sampled] = await fill.query('sampling rows', countSample(target), [percent]);
     const rowsEstimated = estimate(sampled?.['rows'], percent);
-    return splitBlocks({ blocks: pages, count: blockRangeCount({ ...settings, rowsEstimated }), rowsEstimated });
+    return splitBlocks({ blocks: pages, count: rangeCount({ ...settings, rowsEstimated }), rowsEstimated });
   };
 
 const estimate = (rows: unknown, percent: number): number => Math.max(1, Math.round((Number(rows) * 100) / percent));
