@@ -28,6 +28,9 @@ export const phases = [
 ] as const;
 export type Phase = (typeof phases)[number];
 
+/** Past preflight for good, and not over: there is work of the migration's in the database. */
+export const begunPhases: readonly Phase[] = phases.slice(phases.indexOf('expanded'), phases.indexOf('finished'));
+
 export type Enforcement = 'open' | 'guarded' | 'enforced';
 /** Where one target stands. `notNull: false` targets are filled, never enforced. */
 export interface TargetState extends TargetName {

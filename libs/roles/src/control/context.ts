@@ -2,6 +2,7 @@ import type { CommandRunner, EventStore } from '@highwater/event-store';
 import type { Logger, Metrics } from '@highwater/telemetry';
 import type { KafkaSettings } from '@highwater/messaging';
 import {
+  begunPhases,
   command,
   type CommandData,
   type CommandType,
@@ -96,21 +97,13 @@ export async function projectState(
   });
 }
 
-/** Ranges are there from `sweeping` on; entities are made before the first of them, and as long as there are late sources. */
-const writingPhases: readonly LiveMigration['phase'][] = [
-  'expanded',
-  'streaming',
-  'sweeping',
-  'swept',
-  'bridged',
-  'cutting-over',
-  'enforced',
-];
-
-/** What may be written in this state: by sweep and passes, by the live fill. Pause closes the first, halt both. */
+/**
+ * What may be written in this state: by sweep and passes, by the live fill. Pause closes the first, halt both. Ranges are there from `sweeping`
+ * on; entities are made before the first of them, and as long as there are late sources.
+ */
 export const gateOf = (state: LiveMigration): { sweep: boolean; live: boolean } => ({
-  sweep: state.pause === 'running' && writingPhases.includes(state.phase),
-  live: state.pause !== 'halted' && state.stream !== 'none' && writingPhases.includes(state.phase),
+  sweep: state.pause === 'running' && begunPhases.includes(state.phase),
+  live: state.pause !== 'halted' && state.stream !== 'none' && begunPhases.includes(state.phase),
 });
 
 export function streamInfo(state: LiveMigration): StreamInfo | null {

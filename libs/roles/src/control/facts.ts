@@ -1,4 +1,4 @@
-import type { LiveMigration } from '@highwater/migration';
+import { begunPhases, type LiveMigration } from '@highwater/migration';
 import {
   countUnfillableEntities,
   openRanges,
@@ -15,16 +15,6 @@ import { entityFacts } from './entity-passes.js';
 import type { NullCounts } from './null-counts.js';
 import type { ProcessFacts } from './process-facts.js';
 import type { ProcessState } from './process-state.js';
-
-const started: readonly LiveMigration['phase'][] = [
-  'expanded',
-  'streaming',
-  'sweeping',
-  'swept',
-  'bridged',
-  'cutting-over',
-  'enforced',
-];
 
 interface PassRow extends Record<string, unknown> {
   since_bridge: boolean;
@@ -62,7 +52,7 @@ export async function readFacts(
   const entities = await readEntityWork(context, process);
   const facts: ProcessFacts = {
     phase: state.phase,
-    started: started.includes(state.phase) || (state.phase === 'preflighted' && open('start') !== undefined),
+    started: begunPhases.includes(state.phase) || (state.phase === 'preflighted' && open('start') !== undefined),
     pause: state.pause,
     streamWanted: state.streamPlanned,
     stream: state.stream,

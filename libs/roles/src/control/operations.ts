@@ -1,5 +1,5 @@
 import { HighwaterError, isHighwaterError } from '@highwater/kernel';
-import type { Migration } from '@highwater/migration';
+import { begunPhases, type Migration } from '@highwater/migration';
 import { databaseError, drainGate, markOperation, openOperations, type StoredOperation } from '@highwater/target-db';
 import { issue, projectState, streamOf, type ControlContext, type Issuer } from './context.js';
 import { preflight } from './acts/preflight.js';
@@ -15,16 +15,7 @@ const cutoverWaitMsMax = 60_000;
 const gateVerbs: readonly string[] = ['pause', 'resume', 'halt'];
 
 /** Started means: past preflight for good. */
-const afterStart: readonly Migration['phase'][] = [
-  'expanded',
-  'streaming',
-  'sweeping',
-  'swept',
-  'bridged',
-  'cutting-over',
-  'enforced',
-  'finished',
-];
+const afterStart: readonly Migration['phase'][] = [...begunPhases, 'finished'];
 
 /**
  * Carries out what can be done at once, oldest first; `start`, `cutover` and `finish` are only begun here, the process goes on with them.
