@@ -1,12 +1,10 @@
 import { confirm } from '../confirm.js';
 import { dryRun, type DryRunOptions } from '../dry-run.js';
+import { lockRequest, type LockOptions } from '../lock-options.js';
 import { json } from '../output.js';
 import { whichMigration, type CommonOptions, type Session } from '../session.js';
 
-export interface UnenforceOptions extends CommonOptions, DryRunOptions {
-  readonly reason: string;
-  readonly lockBudget?: string;
-  readonly lockAttempts?: number;
+export interface UnenforceOptions extends CommonOptions, DryRunOptions, LockOptions {
   readonly yes?: boolean;
 }
 
@@ -14,11 +12,7 @@ export interface UnenforceOptions extends CommonOptions, DryRunOptions {
 export async function unenforce(session: Session, named: string | undefined, options: UnenforceOptions): Promise<void> {
   const client = session.client(options);
   const migration = await whichMigration(client, named);
-  const body = {
-    reason: options.reason,
-    ...(options.lockBudget === undefined ? {} : { lockBudget: options.lockBudget }),
-    ...(options.lockAttempts === undefined ? {} : { lockAttempts: options.lockAttempts }),
-  };
+  const body = lockRequest(options);
   if (options.dryRun === true) {
     const request = { method: 'POST', path: `/migrations/${migration}/unenforce`, body } as const;
     return dryRun(session, client, migration, request, ({ step }) => step === 'unenforce');
