@@ -37,7 +37,8 @@ import { keepWithinRetention } from './acts/retention.js';
 import { completeSweep, startSweep, startTailPass } from './acts/sweep.js';
 import { unenforceAsked } from './acts/unenforce.js';
 import { verifyAfterBridge } from './acts/verify.js';
-import { issue, projectState, streamOf, type ControlContext } from './context.js';
+import { projectState, streamOf, type ControlContext } from './context.js';
+import { issueReadiness } from './issue-readiness.js';
 import { readEntities } from './entity-status.js';
 import { readFacts } from './facts.js';
 import { nextAct, type Act } from './next-act.js';
@@ -383,23 +384,6 @@ export class MigrationProcess {
     const stored = await readEvaluation(this.context.database.state, this.migration.id);
     return (stored?.readiness as Readiness | null | undefined) ?? undefined;
   }
-}
-
-/** Only the two edges are events; everything in between is the stored evaluation. */
-async function issueReadiness(
-  context: ControlContext,
-  id: string,
-  state: LiveMigration,
-  readiness: Readiness,
-): Promise<void> {
-  if (readiness.ready === (state.readyGeneration !== null)) return;
-  // ready is said in one phase only; that it is so no longer, in every phase (a broken stream may be rebuilt by then)
-  if (state.phase !== 'bridged' && (readiness.ready || state.phase === 'finished')) return;
-  await issue(context, id, 'RecordReadiness', {
-    ready: readiness.ready,
-    generation: readiness.generation,
-    conditions: readiness.conditions,
-  });
 }
 
 const readinessView = (readiness: Readiness): ReadinessView & { planHash: string } => ({ ...readiness });
