@@ -1,5 +1,5 @@
 -- The Data Hub as the paper found it half-migrated, scenario A: the columns of migration #1 are there, nullable; migration #2 failed.
--- The other scenarios are made from this one, see test/e2e/recovery.e2e.spec.ts.
+-- The other scenarios are made from this one, see test/integration/recovery.int.spec.ts.
 
 create table "User" (
   id text not null,

@@ -241,7 +241,6 @@ const uniqueKey = 'Connection_workspaceId_provider_key';
 const share = (rows: number, least: number): number => Math.max(least, rows);
 
 export default defineExample<World>({
-  migration: 'data-hub-tenancy',
   tables: ['Connection', 'MetricDaily', 'Insight', 'ChatMessage'],
   target: 'workspaceId',
 

@@ -242,7 +242,6 @@ async function accidents(desk: WorkDesk): Promise<Accidents> {
 const share = (rows: number, least: number): number => Math.max(least, Math.floor(rows));
 
 export default defineExample<World>({
-  migration: 'organization-to-workspace',
   tables: ['Group', 'Activity', 'Response', 'DataExport', 'AuditLog'],
   target: 'workspaceId',
   entities: [

@@ -206,7 +206,6 @@ const share = (rows: number, least: number): number => Math.max(least, Math.floo
 const early = 2;
 
 export default defineExample<World>({
-  migration: 'personal-organizations',
   tables: ['projects'],
   target: 'organization_id',
   entities: [

@@ -164,7 +164,6 @@ async function accidents(desk: SalesDesk): Promise<Accidents> {
 const share = (rows: number, least: number): number => Math.max(least, Math.floor(rows));
 
 export default defineExample<World>({
-  migration: 'price-history-rls',
   tables: ['price_history'],
   target: 'tenant_id',
 

@@ -34,6 +34,16 @@ const examples: readonly (readonly [string, readonly RegExp[]])[] = [
     ],
   ],
   [
+    // scenario A of the paper, as it was found; the others and the printed commands: test/integration/recovery.int.spec.ts
+    'data-hub-recovery',
+    [
+      /listed +Connection UniqueConflict Connection_workspaceId_provider_key: 14, as seeded and made/,
+      /listed +Connection ParentMissing: 5, as seeded and made/,
+      /end state +14 of 14 hold/,
+      /kept +values of public\."ChatMessage"\."workspaceId": the plan has no journal/,
+    ],
+  ],
+  [
     'price-history-rls',
     [
       /listed +price_history InputNull: 11, as seeded and made/,

@@ -2,6 +2,7 @@ import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { fileOf, type SqlFile } from '../../libs/local-stack/src/example/folder.js';
 import { highwater, sql } from '../support/cli.js';
 import { checkout, type Checkout } from '../support/migration-tools.js';
 import { usePostgres } from '../support/stack.js';
@@ -11,7 +12,7 @@ import { usePostgres } from '../support/stack.js';
 
 const { freshDatabase } = usePostgres();
 const example = fileURLToPath(new URL('../../examples/data-hub-recovery/', import.meta.url));
-const read = (name: string): string => readFileSync(join(example, name), 'utf8');
+const read = (name: SqlFile): string => readFileSync(fileOf('data-hub-recovery', name), 'utf8');
 const tables = ['Connection', 'MetricDaily', 'Insight', 'ChatMessage'];
 const first = '20251219170000_add_workspace_to_datahub_models';
 const second = '20251219171000_datahub_workspace_not_null';
@@ -25,7 +26,7 @@ function team(prisma: 'real' | 'documented', without?: string): Checkout {
   if (without !== undefined) rmSync(join(made.folder, 'prisma/migrations', without), { recursive: true });
   made.write(
     'plan.yaml',
-    read('plan.yaml')
+    readFileSync(join(example, 'plan.yaml'), 'utf8')
       .replace('window: 10m', 'window: 1s')
       .replace(/^stream: .*$/m, 'stream: none'),
   );

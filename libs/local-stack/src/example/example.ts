@@ -49,8 +49,6 @@ export interface ExampleEntity {
 
 /** The part of an example that is not SQL: numbers of its seed, and its application in both versions. */
 export interface Example<World> {
-  /** As in plan.yaml. */
-  readonly migration: string;
   /** Those of the plan, in its order. */
   readonly tables: readonly string[];
   /** The column that all of them get. */

@@ -101,7 +101,8 @@ const forecast = ({ forecast: { tables } }: Facts): string =>
         grouped(one.outcome?.unfillable ?? 0),
       ]),
     ),
-    'The application went on writing, and had its accidents, in between.',
+    'The application went on writing, and had its accidents, in between. What is reckoned from a part of the rows misses what few of them have;',
+    '`highwater forecast plan.yaml --exact` looks at all.',
   ].join('\n\n');
 
 function sizes({ sizes: { before, after } }: Facts): string {

@@ -118,11 +118,11 @@ function filled({ streaming, status, sweep, mayHaveNone }: Facts): Line[] {
 export const foresight = (one: Forecast['tables'][number]): { readonly fill: string; readonly none: string } => {
   if (one.rowsSeen === null) return { fill: 'unknown', none: 'unknown' };
   const from = one.sampledPercent === null ? '' : ` (from ${one.sampledPercent.toPrecision(2)} % of the rows)`;
-  return { fill: `${grouped(one.filled)}${from}`, none: `${grouped(foreseen(one))}${from}` };
+  // a key that is taken shows itself only where all rows are looked at
+  const uncounted = one.notes.some((note) => note.startsWith('collisions in ')) ? ', collisions not counted' : '';
+  const without = one.unfillable.reduce((sum, { rows }) => sum + rows, 0);
+  return { fill: `${grouped(one.filled)}${from}`, none: `${grouped(without)}${from}${uncounted}` };
 };
-
-const foreseen = ({ unfillable, collisions }: Forecast['tables'][number]): number =>
-  unfillable.reduce((sum, { rows }) => sum + rows, 0) + collisions.reduce((sum, { refused }) => sum + refused, 0);
 
 /** Not judged: the application went on writing, and had its accidents, after the forecast was made. */
 function forecast({ kept, tables }: Forecast): Line[] {

@@ -24,7 +24,7 @@ export class ExampleRun extends JobRun {
     signal: AbortSignal,
     cleanup: Cleanup,
   ) {
-    super(folder.example.migration, stage, say, signal, cleanup);
+    super(folder.migration, stage, say, signal, cleanup);
   }
 
   get windowSeconds(): number {

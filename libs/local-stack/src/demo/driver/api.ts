@@ -82,8 +82,9 @@ export interface Forecast {
     /** Null: nothing could be known of the table in time. */
     readonly rowsSeen: number | null;
     readonly filled: number;
+    /** Rows refused by a unique index that is there are among them. */
     readonly unfillable: readonly { readonly reason: string; readonly rows: number }[];
-    readonly collisions: readonly { readonly index: string; readonly refused: number }[];
+    readonly notes: readonly string[];
     readonly outcome: { readonly filled: number; readonly unfillable: number } | null;
   }[];
 }
