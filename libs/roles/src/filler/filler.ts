@@ -19,6 +19,7 @@ import {
 import type { WorkerLog } from '../sweeper/worker-log.js';
 import { Arrivals } from './arrivals.js';
 import type { Assignment } from './assignment.js';
+import { BatchSize, fillPaceMs, fillsMax } from './fill-pace.js';
 import { GateClosed } from './gate-closed.js';
 import { lookAt, type LookContext } from './look.js';
 import { OffsetCommitter } from './offset-committer.js';
@@ -52,15 +53,6 @@ export interface FillerStatus {
   readonly verdicts: Readonly<Record<Verdict, number>>;
 }
 
-/** Hints per fill transaction: bounds how long it holds its rows. */
-const batchRowsMax = 500;
-/**
- * A fill that is not full begins no sooner than this after the one before. One transaction costs the database about as much as ten
- * rows of it: a fill for every hint took the application's CPU at 500 inserts a second; see docs/decisions/0005-live-path.md.
- */
-const fillPaceMs = 5;
-/** Fill transactions at a time, while more hints wait than one of them takes. */
-const fillsMax = 2;
 const lookEveryMs = 5;
 
 /**
@@ -92,6 +84,7 @@ export class Filler {
   /** Fill transactions of arrived hints under way, and when the last one began (monotonic ms). */
   private fills = 0;
   private fillBeganAt = -Infinity;
+  private readonly batch = new BatchSize();
   private idle: (() => void) | undefined;
 
   constructor(private readonly options: FillerOptions) {
@@ -231,7 +224,7 @@ export class Filler {
   private fillSoon(): void {
     const { assignment } = this;
     if (!this.running || !assignment || this.holdReason !== null || assignment.arrivals.length === 0) return;
-    const full = assignment.arrivals.length >= batchRowsMax;
+    const full = assignment.arrivals.length >= this.batch.rows;
     if (this.fills >= (full ? fillsMax : 1)) return; // its end calls again
     const waitMs = full ? 0 : Math.ceil(this.fillBeganAt + fillPaceMs - performance.now());
     if (waitMs > 0) {
@@ -252,7 +245,7 @@ export class Filler {
   }
 
   private async fillArrived(assignment: Assignment): Promise<void> {
-    await this.judge(assignment, assignment.arrivals.take(batchRowsMax));
+    await this.judge(assignment, assignment.arrivals.take(this.batch.rows));
     await this.afterSettling(assignment);
   }
 
@@ -263,13 +256,15 @@ export class Filler {
     else this.release(assignment);
     for (const [verdict, count] of Object.entries(looked.counted)) this.counts[verdict as Verdict] += count;
     assignment.dead.push(...looked.dead);
+    this.batch.looked(items.length, looked.untried);
     const now = performance.now();
     for (const { item, targets, entities, verdict } of looked.kept) {
       item.open = targets;
       item.openEntities = entities;
       if (verdict === 'parked') parkItem(item, now);
-      else if (looked.failed === undefined) contendItem(item, now);
-      else deferItem(item, now + this.failurePauseMs(looked.failed));
+      else if (looked.failed !== undefined) deferItem(item, now + this.failurePauseMs(looked.failed));
+      else if (verdict === 'contended') contendItem(item, now);
+      else deferItem(item, now);
       assignment.pending.push(item);
     }
     this.lookSoon();
@@ -311,11 +306,10 @@ export class Filler {
       for (const item of due) item.dueAtMs = now + 250;
       return;
     }
-    const chosen = new Set(due.slice(0, 4 * batchRowsMax));
+    const chosen = new Set(due.slice(0, 4 * this.batch.rows));
     assignment.pending = assignment.pending.filter((item) => !chosen.has(item));
     const items = [...chosen].sort((a, b) => (a.offset < b.offset ? -1 : 1));
-    for (let from = 0; from < items.length; from += batchRowsMax)
-      await this.judge(assignment, items.slice(from, from + batchRowsMax));
+    while (items.length > 0) await this.judge(assignment, items.splice(0, this.batch.rows));
     await this.afterSettling(assignment);
   }
 

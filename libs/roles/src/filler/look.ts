@@ -24,7 +24,8 @@ interface Kept {
   readonly item: HintItem;
   readonly targets: FillTarget[];
   readonly entities: EntityTarget[];
-  verdict: 'parked' | 'contended';
+  /** `untried`: contended, and not for anybody's sake but for want of time; no look that counts. */
+  verdict: 'parked' | 'contended' | 'untried';
 }
 
 /** What one look came to; hints that are neither kept nor dead were settled. */
@@ -35,6 +36,8 @@ export interface Looked {
   readonly counted: Readonly<Partial<Record<Verdict, number>>>;
   /** What stopped a batch; its hints are kept. */
   readonly failed: unknown;
+  /** A batch had not the time for all of its hints. */
+  readonly untried: boolean;
 }
 
 /**
@@ -50,9 +53,11 @@ export async function lookAt(
   const dead = new Map<HintItem, Dead>();
   const counted: Partial<Record<Verdict, number>> = {};
   let failed: unknown;
+  let untried = false;
   const entryOf = (item: HintItem, verdict: Kept['verdict']): Kept => {
     const entry = kept.get(item) ?? { item, targets: [], entities: [], verdict };
-    if (verdict === 'parked') entry.verdict = 'parked';
+    if (rank[verdict] > rank[entry.verdict]) entry.verdict = verdict;
+    untried ||= verdict === 'untried';
     kept.set(item, entry);
     return entry;
   };
@@ -77,10 +82,14 @@ export async function lookAt(
   for (const [target, hints] of grouped(items, (item) => item.open))
     await judge(() => fillTarget(context, target, hints, keep, dead), hints, target, keep);
   for (const item of items) if (!dead.has(item) && !kept.has(item)) item.progress.settle(item.offset);
-  return { kept: [...kept.values()].filter(({ item }) => !dead.has(item)), dead: [...dead.values()], counted, failed };
+  const stillOpen = [...kept.values()].filter(({ item }) => !dead.has(item));
+  return { kept: stillOpen, dead: [...dead.values()], counted, failed, untried };
 }
 
 export type Keep<T> = (item: HintItem, open: T, verdict: Kept['verdict']) => void;
+
+/** What is said of a hint with several targets that are open for different reasons. */
+const rank = { untried: 0, contended: 1, parked: 2 } as const;
 
 /** An entity may be the source of a later one. */
 const byEntityNo = (a: EntityTarget, b: EntityTarget): number => a.entityNo - b.entityNo;
@@ -129,6 +138,7 @@ async function fillTarget(
       dead.set(item, { progress: item.progress, offset: item.offset, reason: answer.reason });
       return;
     }
+    if (answer.verdict === 'contended' && answer.untried === true) return void keep(item, target, 'untried');
     const again = verdict === 'parked' || (verdict === 'contended' && item.contended < contendedLooksMax);
     if (again) keep(item, target, verdict);
     if (again && (verdict === 'contended' || item.parked > 0)) return;

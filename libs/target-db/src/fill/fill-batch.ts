@@ -29,7 +29,9 @@ export interface FillHint {
 }
 
 export type HintVerdict =
-  | { readonly verdict: 'parked' | 'filled' | 'already' | 'gone' | 'contended' }
+  | { readonly verdict: 'parked' | 'filled' | 'already' | 'gone' }
+  /** `untried`: nobody holds the row; the time for which rows may be held was over when others of its batch had been decided. */
+  | { readonly verdict: 'contended'; readonly untried?: boolean }
   | { readonly verdict: 'unfillable'; readonly reason: UnfillableReason }
   | { readonly verdict: 'dead_letter'; readonly reason: 'KeyNotUsable' };
 
@@ -101,10 +103,13 @@ async function fillOnce(
   const keys = rows.map((row) => row.key);
   let unfilled: readonly UnfilledRow[];
   let undecided: readonly (readonly string[])[] = [];
+  let untried: readonly (readonly string[])[] = [];
   if (careful) {
     const result = await bisect(client, target, keys, held);
     unfilled = result.unfilled;
     undecided = [...result.contended, ...keys.slice(result.decided)];
+    // when nothing was decided the next try would come as far: that one is bounded like any contention
+    if (result.decided > 0) untried = keys.slice(result.decided);
   } else {
     unfilled = (await writeRows(client, target, { naming: 'key', count: keys.length, keys })).unfilled;
   }
@@ -112,7 +117,7 @@ async function fillOnce(
   unfilled = unfilled.filter((row) => !awaited.includes(row));
   undecided = [...undecided, ...awaited.map((row) => row.key)];
   await listUnfillable(client, target, unfilled);
-  const verdicts = toVerdicts(judged, rows, unfilled, undecided);
+  const verdicts = toVerdicts(judged, rows, unfilled, undecided, untried);
   await client.query(`${tallyStatement(target, hints, verdicts)}commit`);
   return verdicts;
 }
@@ -167,14 +172,17 @@ function toVerdicts(
   rows: readonly Judged[],
   unfilled: readonly UnfilledRow[],
   undecided: readonly (readonly string[])[],
+  untried: readonly (readonly string[])[],
 ): HintVerdict[] {
   const id = (key: readonly string[]): string => JSON.stringify(key);
   const firsts = new Set(rows.map((row) => row.ordinal));
   const reasons = new Map(unfilled.map((row) => [id(row.key), row.reason]));
   const open = new Set(undecided.map(id));
+  const late = new Set(untried.map(id));
   return judged.map((hint): HintVerdict => {
     if (!hint.visible) return { verdict: 'parked' };
     if (hint.locked) {
+      if (late.has(id(hint.key))) return { verdict: 'contended', untried: true };
       if (open.has(id(hint.key))) return { verdict: 'contended' };
       const reason = reasons.get(id(hint.key));
       if (reason) return { verdict: 'unfillable', reason };

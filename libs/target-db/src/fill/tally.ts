@@ -26,8 +26,10 @@ export function tallyStatement(
 ): string {
   const partitions = new Map<number, Map<Verdict, number>>();
   hints.forEach((hint, i) => {
-    const verdict = verdicts[i]?.verdict;
-    if (!verdict || (verdict === 'parked' && hint.parkedBefore) || (verdict === 'contended' && !hint.lastLook)) return;
+    const answer = verdicts[i];
+    if (!answer || (answer.verdict === 'parked' && hint.parkedBefore)) return;
+    if (answer.verdict === 'contended' && (answer.untried === true || !hint.lastLook)) return;
+    const { verdict } = answer;
     const counts = partitions.get(hint.partition) ?? new Map<Verdict, number>();
     counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
     partitions.set(hint.partition, counts);
