@@ -58,16 +58,18 @@ export async function createEntities(
   budget: FillBudget,
   gate: GateName,
 ): Promise<EntityOutcome> {
-  const keys = request.kind === 'keys' ? request.keys : await page(fill, target, request.after, request.limit);
+  const keys: readonly PagedKey[] =
+    request.kind === 'keys' ? request.keys : await page(fill, target, request.after, request.limit);
   const last = request.kind === 'keys' ? null : (keys[keys.length - 1]?.key ?? null);
   if (target.entity.createdBy === 'application')
     return { kind: 'judged', verdicts: keys.map(() => ({ verdict: 'waiting' })), made: 0, last };
   const verdicts = new Map<number, EntityVerdict>();
   const dead = request.kind === 'keys' ? await deadKeys(fill, target, keys) : new Set<number>();
   for (const i of dead) verdicts.set(i, { verdict: 'dead_letter', reason: 'KeyNotUsable' });
+  keys.forEach(({ there }, place) => there === true && verdicts.set(place, { verdict: 'there' }));
   let made = 0;
   let careful = false;
-  let portion = keys.length;
+  let portion = Math.min(keys.length, portionMax);
   for (;;) {
     const open = keys.flatMap((source, place) => (verdicts.has(place) ? [] : [{ ...source, place }])).slice(0, portion);
     if (open.length === 0) break;
@@ -92,8 +94,15 @@ export async function createEntities(
   return { kind: 'judged', verdicts: keys.map((_, i) => verdicts.get(i) ?? { verdict: 'contended' }), made, last };
 }
 
+/** Sources of one transaction: the locks on what they make, and on what that refers to, are held for as long as it takes. */
+const portionMax = 500;
 /** So few that are still too slow are made one by one. */
 const carefulBelow = 16;
+
+/** A source that was read in passing. `there`: its entity was, by then, so nothing needs to be opened for it. */
+interface PagedKey extends SourceKey {
+  readonly there?: boolean;
+}
 
 interface PlacedKey extends SourceKey {
   readonly place: number;
@@ -228,13 +237,16 @@ async function page(
   { entity }: EntityTarget,
   after: readonly string[] | null,
   limit: number,
-): Promise<SourceKey[]> {
-  const rows = await fill.query<Record<string, string>>(
+): Promise<PagedKey[]> {
+  const rows = await fill.query<Record<string, string | boolean>>(
     'reading the sources of entities',
     sourcesAfter(entity, after !== null),
     [...(after ?? []), limit],
   );
-  return rows.map((row) => ({ key: entity.sourceKey.map((_, i) => String(row[`k${i}`])) }));
+  return rows.map((row) => ({
+    key: entity.sourceKey.map((_, i) => String(row[`k${i}`])),
+    there: row['there'] === true,
+  }));
 }
 
 /** Hints are untrusted input: one whose key does not cast must not stop the others. */

@@ -51,7 +51,7 @@ describe('the statements of entities', () => {
 
   it('page by the whole key, judge visibility before looking, and read a partitioned source as one', () => {
     expect(sourcesAfter(membership, true)).toBe(
-      'select r.tenant::pg_catalog.text as k0, r."No"::pg_catalog.text as k1 from only public."Member" as r where (r.tenant, r."No") > ($1::uuid, $2::bigint) order by r.tenant, r."No" limit $3',
+      'select r.tenant::pg_catalog.text as k0, r."No"::pg_catalog.text as k1, (exists (E)) as there from only public."Member" as r where (r.tenant, r."No") > ($1::uuid, $2::bigint) order by r.tenant, r."No" limit $3',
     );
     expect(sourcesAfter({ ...membership, source: table('app.p', 'p') }, false)).toContain('from app.p as r order by');
     expect(judgeSources(membership)).toContain('from only public."Member" as r where h.visible and r.tenant = h.k0');

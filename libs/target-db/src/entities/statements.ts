@@ -22,12 +22,12 @@ function named(entity: CompiledEntity): string {
   return `rows from (${arrays(1, sourceKey.length)}) as w (${columns}) join ${source(entity)} as r on ${on}`;
 }
 
-/** The next sources after a key in their order; `$n + 1` says how many. */
+/** The next sources after a key in their order, and of each whether its entity is `there`; `$n + 1` says how many. */
 export function sourcesAfter(entity: CompiledEntity, after: boolean): string {
   const keyed = sourcesOf(entity);
   const where = after ? ` where ${keyTuple(keyed, 'r')} > ${parameterTuple(keyed, 1)}` : '';
   const limit = after ? entity.sourceKey.length + 1 : 1;
-  return `select ${keyTexts(keyed, 'r')} from ${source(entity)} as r${where} order by ${orderBy(keyed)} limit $${limit}`;
+  return `select ${keyTexts(keyed, 'r')}, (${entity.exists}) as there from ${source(entity)} as r${where} order by ${orderBy(keyed)} limit $${limit}`;
 }
 
 /**
