@@ -119,6 +119,22 @@ describe('trap 10: row level security', () => {
     expect(row?.nulls).toBe(200);
   });
 
+  it.each([
+    ['under FORCE, for the proof behind the lock too', 'force', ['fill', 'bridge', 'ddl']],
+    ['without FORCE, for those that are no member of the owner', '', ['fill', 'bridge']],
+  ] as const)('is met in advance by the grants that init prints %s', async (_, force, blind) => {
+    await start();
+    const { admin, roles } = prepared;
+    await admin.query(hide('Activity', force));
+    await prepared.grantFor(workspacePlan);
+    const { rows } = await admin.query(`select rolname from pg_roles where rolbypassrls and rolname = any($1)`, [
+      Object.values(roles),
+    ]);
+    expect(rows.map((one: { rolname: string }) => one.rolname).sort()).toEqual(blind.map((one) => roles[one]).sort());
+    const found = await runPreflight({ ...prepared, kafka: { reachable: true } });
+    expect(blocking(found).filter((one) => one.check === 'RowLevelSecurity')).toEqual([]);
+  });
+
   it('never lets the proof behind the lock pass unseen: a forced policy hides the rows from their owner too', async () => {
     const target = await start();
     const { admin, database } = prepared;

@@ -25,17 +25,29 @@ export async function printGrants(access: Access, request: GrantsRequest): Promi
     [...derivations, ...entities].map(({ table }) => table.relid).concat(entities.map(({ source }) => source.relid)),
   );
   const checked = await checkPrivileges(access, requiredPrivileges(derivations, owners, entities), roles);
-  const [names] = await access.query<{ database: string; q: Record<string, string>; rls: string[] }>(
+  const [names] = await access.query<{
+    database: string;
+    q: Record<string, string>;
+    rls: string[];
+    ownerRestricted: string[];
+  }>(
     'reading names for the grants',
-    `select format('%I', current_database()) as database,
+    `with secured as (
+       select format('%I.%I', n.nspname, c.relname) as ident,
+              c.oid = any($5::oid[]) and (c.relforcerowsecurity or c.oid = any($6::oid[])) as owner_restricted
+         from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where c.oid = any($3::oid[]) and (c.relrowsecurity or c.oid = any($4::oid[])) order by 1)
+     select format('%I', current_database()) as database,
             (select json_object_agg(k, format('%I', v)) from unnest($1::text[], $2::text[]) as r (k, v)) as q,
-            coalesce((select array_agg(format('%I.%I', n.nspname, c.relname)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-               where c.oid = any($3::oid[]) and (c.relrowsecurity or c.oid = any($4::oid[]))), '{}') as rls`,
+            array(select ident from secured) as rls,
+            array(select ident from secured where owner_restricted) as "ownerRestricted"`,
     [
       Object.keys(roles),
       Object.values(roles),
       [...derivations, ...entities].flatMap((d) => [d.table.relid, ...d.inputs.map((i) => i.relid)]),
       [...planned.keys()],
+      derivations.map((d) => d.table.relid),
+      [...planned].flatMap(([relid, { force }]) => (force ? [relid] : [])),
     ],
   );
   if (!names) throw new Error('invariant broken: one row of names');
@@ -59,8 +71,12 @@ export async function printGrants(access: Access, request: GrantsRequest): Promi
           `-- row level security on ${names.rls.join(', ')}: without this the roles below see only some rows, and refuse to work`,
           `alter role ${q['fill']} bypassrls;`,
           `alter role ${q['bridge']} bypassrls;`,
-          // under FORCE the owner's member would be blind behind the lock
-          ...([...planned.values()].some(({ force }) => force) ? [`alter role ${q['ddl']} bypassrls;`] : []),
+          ...(names.ownerRestricted.length === 0
+            ? []
+            : [
+                `-- ${names.ownerRestricted.join(', ')} under FORCE: the proof behind the lock, run as a member of the owner, would be blind too`,
+                `alter role ${q['ddl']} bypassrls;`,
+              ]),
         ]),
     '',
   ].join('\n');
