@@ -254,7 +254,7 @@ describe('an operator at the command line, on the database', () => {
       const interrupted = new AbortController();
       const done = runCli(
         ['run', path],
-        { out: () => undefined, err: () => undefined, interactive: false },
+        { out: () => undefined, err: () => undefined, drained: () => Promise.resolve(), interactive: false },
         environment,
         interrupted.signal,
       );

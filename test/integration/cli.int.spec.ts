@@ -123,6 +123,7 @@ describe('on the database', () => {
         err += text;
         if (err.includes('ready; what comes next')) interrupted.abort('SIGINT');
       },
+      drained: () => Promise.resolve(),
       interactive: false,
     };
     expect(await runCli(['run', path], terminal, environment, interrupted.signal)).toBe(130);

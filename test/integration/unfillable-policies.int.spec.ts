@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 import { sql } from '../support/cli.js';
@@ -89,6 +93,45 @@ describe('policies of unfillable rows', () => {
         describe: () => condition('NoUnfillableRows'),
       });
       expect(await count('')).toBe(withoutOwner);
+    },
+  );
+});
+
+describe('a list longer than anybody reads', () => {
+  const program = fileURLToPath(new URL('../../apps/cli/bin/highwater.mjs', import.meta.url));
+  const listing = (form: string) =>
+    spawn(process.execPath, [program, 'unfillable', 'many', '-o', form, '--server', service.url()], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  const total = 50_000;
+
+  it(
+    'goes through a pipe in one answer, and ends quietly when its reader has seen enough',
+    { timeout: 180_000 },
+    async () => {
+      await sql(service.databaseUrl(), 'create table many (id int primary key, owner int, tenant text)');
+      await api()
+        .post('/migrations')
+        .send({ plan: plan.replace('migration: policies', 'migration: many').replace('table: item', 'table: many') })
+        .expect(202);
+      await sql(
+        service.databaseUrl(),
+        `insert into highwater.unfillable_row (migration_id, target_no, key, reason)
+       select 'many', 0, array[n::text], 'InputNull' from generate_series(1, ${total}) n; insert into highwater.index_collision (migration_id, target_no, index_name, key) values ('many', 0, 'a', '{1}'), ('many', 0, 'b', '{1}');
+       analyze highwater.unfillable_row`,
+      );
+      const whole = listing('csv');
+      const keys = new Set<string>();
+      for await (const line of createInterface(whole.stdout)) keys.add(line.split(',')[2] ?? '');
+      expect(keys.size).toBe(total + 1);
+
+      const cut = listing('json');
+      let complaint = '';
+      cut.stderr.on('data', (text) => (complaint += String(text)));
+      const ended = once(cut, 'close');
+      await once(cut.stdout, 'data');
+      cut.stdout.destroy();
+      expect([...(await ended), complaint]).toEqual([0, null, '']);
     },
   );
 });

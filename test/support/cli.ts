@@ -12,6 +12,7 @@ export async function highwater(environment: Environment, ...args: string[]) {
   const terminal = {
     out: (text: string) => void (out += text),
     err: (text: string) => void (err += text),
+    drained: () => Promise.resolve(),
     interactive: false,
   };
   const code = await runCli(args, terminal, environment, new AbortController().signal);

@@ -16,6 +16,7 @@ async function highwater(...args: string[]) {
   const terminal = {
     out: (text: string) => void (out += text),
     err: (text: string) => void (err += text),
+    drained: () => Promise.resolve(),
     interactive: false,
   };
   const code = await runCli(args, terminal, {}, new AbortController().signal);

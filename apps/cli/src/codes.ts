@@ -3,7 +3,7 @@ export const cliCodes = {
   /** HW6301 The command line cannot be understood: an unknown verb, option or value, or a missing confirmation. `highwater <verb> --help`. */
   usage: 'HW6301',
   /**
-   * HW6302 No service answers at the address. Start one, or name another with `--server`. Without any service, `highwater run plan.yaml`
+   * HW6302 No service answers at the address, or it went away in the middle of an answer. Start one, or name another with `--server`. Without any service, `highwater run plan.yaml`
    * does the whole job in one process.
    */
   noServer: 'HW6302',

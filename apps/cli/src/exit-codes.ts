@@ -21,6 +21,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 const byCode: Readonly<Record<string, ExitCode>> = {
   HW6001: exitCodes.conflict,
   HW6002: exitCodes.conflict,
+  HW6010: exitCodes.usage,
   HW6011: exitCodes.notReady,
   HW6012: exitCodes.conflict,
   HW6013: exitCodes.conflict,

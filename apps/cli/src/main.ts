@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { runCli } from './cli.js';
 import { exitCodes } from './exit-codes.js';
 
@@ -9,14 +10,21 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     interrupted.abort(signal);
   });
 }
-// a reader that went away (`highwater events | head`) is no failure
-process.stdout.on('error', () => process.exit(exitCodes.ok));
+// a reader that went away (`highwater events | head`) is no failure; a full disk is, or half a list would pass for the list
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(exitCodes.ok);
+  process.stderr.write(`highwater: the answer could not be written (${error.code ?? error.message})\n`);
+  process.exit(exitCodes.unexpected);
+});
 
 process.exitCode = await runCli(
   process.argv.slice(2),
   {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
+    drained: async () => {
+      if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
+    },
     interactive: process.stdout.isTTY === true,
   },
   process.env,

@@ -7,7 +7,12 @@ describe('output', () => {
   });
 
   it('gives a program what there is, and a terminal no escapes', () => {
-    const terminal = (interactive: boolean) => ({ out: () => undefined, err: () => undefined, interactive });
+    const terminal = (interactive: boolean) => ({
+      out: () => undefined,
+      err: () => undefined,
+      drained: () => Promise.resolve(),
+      interactive,
+    });
     expect(csvFor(terminal(false), ['key'], [['a\u001bb']])).toBe('key\r\na\u001bb\r\n');
     expect(csvFor(terminal(true), ['key'], [['a\u001bb']])).toBe('key\r\na\ufffdb\r\n');
   });

@@ -4,6 +4,8 @@ import { csv } from '@highwater/kernel';
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
+  /** Until `out` can take more: a slow reader of a pipe slows us down instead of growing our memory. */
+  drained(): Promise<void>;
   /** Whether a person is looking at `out`. */
   readonly interactive: boolean;
 }
@@ -15,14 +17,20 @@ export const clean = (text: string): string => text.replace(/(?![\t\n])[\p{Cc}\p
 
 /** Columns padded to their widest cell, two blanks between; the last one is not padded. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head.map((name) => name.toUpperCase()), ...rows].map((row) => row.map(clean));
-  const widths = head.map((_, i) => Math.max(...all.map((row) => row[i]?.length ?? 0)));
+  return tableLines(columnWidths(head, rows), [head.map((name) => name.toUpperCase()), ...rows]);
+}
+
+export const columnWidths = (head: readonly string[], rows: readonly (readonly string[])[]): readonly number[] =>
+  head.map((name, i) => rows.reduce((widest, row) => Math.max(widest, clean(row[i] ?? '').length), name.length));
+
+/** The lines alone, to go on with; a cell wider than its column moves what follows. */
+export function tableLines(widths: readonly number[], rows: readonly (readonly string[])[]): string {
   const line = (row: readonly string[]): string =>
     row
-      .map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0)))
+      .map((cell, i) => (i === row.length - 1 ? clean(cell) : clean(cell).padEnd(widths[i] ?? 0)))
       .join('  ')
       .trimEnd();
-  return `${all.map(line).join('\n')}\n`;
+  return rows.map((row) => `${line(row)}\n`).join('');
 }
 
 /** As a program gets it; on a terminal no cell may carry an escape. */

@@ -53,18 +53,9 @@ export class ServiceClient {
     `/migrations/${encodeURIComponent(id)}/unfillable/retry${parameters({ ...filter })}`;
   retry = (id: string, filter: UnfillableFilter, body: object): Promise<Operation> =>
     this.ask('POST', this.retryPath(id, filter), { body });
-  unfillable = async (
-    id: string,
-    filter: UnfillableListFilter,
-    limit: number,
-    offset: number,
-  ): Promise<readonly UnfillableRowView[]> =>
-    (
-      await this.ask<{ rows: readonly UnfillableRowView[] }>(
-        'GET',
-        `/migrations/${encodeURIComponent(id)}/unfillable${parameters({ ...filter, limit, offset })}`,
-      )
-    ).rows;
+  /** All of them by table and key, in batches as they arrive. */
+  unfillable = (id: string, filter: UnfillableListFilter): AsyncGenerator<readonly UnfillableRowView[]> =>
+    this.records(`/migrations/${encodeURIComponent(id)}/unfillable/export${parameters({ ...filter })}`);
   verification = (id: string, limit: number, offset: number): Promise<VerificationView> =>
     this.ask('GET', `/migrations/${encodeURIComponent(id)}/verification${parameters({ limit, offset })}`);
   rowSecurity = async (id: string): Promise<readonly RowSecurityReport[]> =>
@@ -92,27 +83,64 @@ export class ServiceClient {
       )
     ).events;
 
-  private async ask<T>(method: string, path: string, { body, yaml, headers }: Ask = {}): Promise<T> {
+  private async ask<T>(method: string, path: string, asked: Ask = {}): Promise<T> {
+    const response = await this.send(method, path, 'application/json', asked);
+    const answer = parse(await this.reading(response.text()));
+    if (response.ok && answer !== undefined) return answer as T;
+    throw this.refused(response, path, answer);
+  }
+
+  /** An answer of one record a line, in batches as they arrive: the list may be longer than memory. */
+  private async *records<T>(path: string): AsyncGenerator<readonly T[]> {
+    const response = await this.send('GET', path, ndjson);
+    if (!response.ok || !response.headers.get('content-type')?.startsWith(ndjson) || response.body === null)
+      throw this.refused(response, path, parse(await this.reading(response.text())));
+    const lines = linesOf(response.body);
+    try {
+      for (;;) {
+        const next = await this.reading(lines.next(), (error) => this.brokenOff(error));
+        if (next.done === true) return;
+        yield next.value.map((line) => JSON.parse(line) as T);
+      }
+    } finally {
+      await lines.return(undefined);
+    }
+  }
+
+  private async send(
+    method: string,
+    path: string,
+    accept: string,
+    { body, yaml, headers }: Ask = {},
+  ): Promise<Response> {
     const type = yaml !== undefined ? 'application/yaml' : 'application/json';
     const sent = yaml ?? (body === undefined ? undefined : JSON.stringify(body));
-    let response: Response;
-    let text: string;
-    try {
-      response = await fetch(`${this.base}${path}`, {
+    return this.reading(
+      fetch(`${this.base}${path}`, {
         method,
         signal: this.signal,
-        headers: { accept: 'application/json', ...(sent === undefined ? {} : { 'content-type': type }), ...headers },
+        headers: { accept, ...(sent === undefined ? {} : { 'content-type': type }), ...headers },
         ...(sent === undefined ? {} : { body: sent }),
-      });
-      text = await response.text();
+      }),
+    );
+  }
+
+  /** What the network does to a request or to an answer on its way. */
+  private async reading<T>(
+    under: Promise<T>,
+    failed = (error: unknown): HighwaterError => this.unreachable(error),
+  ): Promise<T> {
+    try {
+      return await under;
     } catch (error) {
       this.signal.throwIfAborted();
-      throw this.unreachable(error);
+      throw failed(error);
     }
-    const answer = parse(text);
-    if (response.ok && answer !== undefined) return answer as T;
-    if (isProblem(answer)) throw new RemoteProblem(answer);
-    throw new HighwaterError(
+  }
+
+  private refused(response: Response, path: string, answer: unknown): HighwaterError {
+    if (isProblem(answer)) return new RemoteProblem(answer);
+    return new HighwaterError(
       cliCodes.operationFailed,
       'never',
       `${this.base}${path} answered ${response.status} without a problem we understand; is it a Highwater service?`,
@@ -121,14 +149,38 @@ export class ServiceClient {
   }
 
   private unreachable(error: unknown): HighwaterError {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     return new HighwaterError(
       cliCodes.noServer,
       'backoff',
-      `no service answers at ${this.base}: ${messageOf(cause) || 'connection failed'}`,
+      `no service answers at ${this.base}: ${causeOf(error)}`,
       { url: this.base },
       'start the service, name another with --server, or do the whole job without one: highwater run plan.yaml',
     );
+  }
+
+  private brokenOff(error: unknown): HighwaterError {
+    return new HighwaterError(
+      cliCodes.noServer,
+      'backoff',
+      `the answer of ${this.base} broke off (${causeOf(error)}): what was written is not the whole list`,
+      { url: this.base },
+      'ask again; the log of the service says what ended it',
+    );
+  }
+}
+
+const causeOf = (error: unknown): string =>
+  messageOf(error instanceof Error && error.cause instanceof Error ? error.cause : error) || 'connection failed';
+
+const ndjson = 'application/x-ndjson';
+
+async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<readonly string[]> {
+  const decoder = new TextDecoder();
+  let begun = '';
+  for await (const bytes of body) {
+    const lines = (begun + decoder.decode(bytes, { stream: true })).split('\n');
+    begun = lines.pop() ?? '';
+    if (lines.length > 0) yield lines;
   }
 }
 

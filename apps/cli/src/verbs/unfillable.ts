@@ -1,15 +1,7 @@
 import type { UnfillablePolicy } from '@highwater/plan';
-import {
-  unfillableCells,
-  unfillableColumns,
-  type UnfillableFilter,
-  type UnfillableListFilter,
-  type UnfillableRowView,
-} from '@highwater/roles';
-
+import { unfillableCells, unfillableColumns, type UnfillableFilter } from '@highwater/roles';
 import { dryRun, type DryRunOptions } from '../dry-run.js';
-import { csvFor, json, table } from '../output.js';
-import type { ServiceClient } from '../service-client.js';
+import { writeRows } from '../row-list.js';
 import { whichMigration, type CommonOptions, type Session } from '../session.js';
 
 export interface UnfillableOptions extends CommonOptions, DryRunOptions {
@@ -44,23 +36,9 @@ export async function unfillable(
       result: operation.result,
     });
   }
-  const rows = await every(client, migration, { ...filter, policy: options.policy });
-  const cells = rows.map(unfillableCells);
-  if (session.format === 'json') session.terminal.out(json({ rows }));
-  else if (session.format === 'csv') session.terminal.out(csvFor(session.terminal, unfillableColumns, cells));
-  else session.terminal.out(rows.length === 0 ? 'no unfillable row\n' : table(unfillableColumns, cells));
-}
-
-async function every(
-  client: ServiceClient,
-  migration: string,
-  filter: UnfillableListFilter,
-): Promise<readonly UnfillableRowView[]> {
-  const limit = 1_000;
-  const rows: UnfillableRowView[] = [];
-  for (;;) {
-    const page = await client.unfillable(migration, filter, limit, rows.length);
-    rows.push(...page);
-    if (page.length < limit) return rows;
-  }
+  await writeRows(
+    session,
+    { columns: unfillableColumns, cells: unfillableCells, none: 'no unfillable row' },
+    client.unfillable(migration, { ...filter, policy: options.policy }),
+  );
 }

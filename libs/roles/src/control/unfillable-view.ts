@@ -9,7 +9,7 @@ import { entriesNamed } from './targets-named.js';
 
 const pageRowsMax = 1_000;
 
-interface EntryRow extends Record<string, unknown> {
+export interface EntryRow extends Record<string, unknown> {
   /** Of an entity −1 − its number: one order over everything that is listed. */
   target_no: number;
   key: string[];
@@ -23,35 +23,66 @@ interface EntryRow extends Record<string, unknown> {
   collides: boolean;
 }
 
-/*
- * $2: numbers of targets and, from −1 down, of entities; $3: reason; $4: policy; $5, $6: the pairs of target and reason that the plan holds. A filled row that keeps a
- * unique index of the plan from being built is held whatever the plan says of rows without a value, and so is a source whose entity cannot be made.
- */
-const entries = `select * from (
-    select u.*, case when u.collides or u.target_no < 0 or (u.target_no, u.reason) in (select * from unnest($5::int[], $6::text[])) then 'hold' else 'leaveNull' end as policy
-      from (select target_no, key, reason, sqlstate, constraint_name, attempts, first_seen, last_seen, false as collides from highwater.unfillable_row
-             where migration_id = $1 and closed_at is null
-            union all
-            select -1 - entity_no, source_key, reason, sqlstate, constraint_name, attempts, first_seen, last_seen, false from highwater.unfillable_entity
-             where migration_id = $1 and closed_at is null
-            union all
-            select target_no, key, 'UniqueConflict', '23505', index_name, 1, found_at, found_at, true from highwater.index_collision where migration_id = $1) as u
-  ) as e where target_no = any($2::int[]) and ($3::text is null or reason = $3) and ($4::text is null or policy = $4)`;
+/** One of the lists that make up the whole: rows without a value, sources whose entity is refused, rows that collide in an index of the plan. */
+export interface EntrySource {
+  /** Select list of an EntryRow without its policy, of the open entries of migration $1. */
+  readonly list: string;
+  /** The column that numbers target or entity. */
+  readonly number: string;
+  /** The order of its own index within one number, and what comes after an entry: $7 and on are its `place`. */
+  readonly order: { readonly by: string; readonly after: string; place(last: EntryRow): readonly unknown[] };
+}
 
-function parametersOf(id: string, state: LiveMigration, filter: UnfillableListFilter): unknown[] {
+const byKey: EntrySource['order'] = { by: 'key', after: 'key > $7::text[]', place: ({ key }) => [key] };
+
+export const entrySources = {
+  rows: {
+    list: `select target_no, key, reason, sqlstate, constraint_name, attempts, first_seen, last_seen, false as collides
+             from highwater.unfillable_row where migration_id = $1 and closed_at is null`,
+    number: 'target_no',
+    order: byKey,
+  },
+  entities: {
+    list: `select -1 - entity_no as target_no, source_key as key, reason, sqlstate, constraint_name, attempts, first_seen, last_seen, false as collides
+             from highwater.unfillable_entity where migration_id = $1 and closed_at is null`,
+    number: 'entity_no',
+    order: byKey,
+  },
+  collisions: {
+    list: `select target_no, key, 'UniqueConflict' as reason, '23505' as sqlstate, index_name as constraint_name, 1 as attempts,
+                  found_at as first_seen, found_at as last_seen, true as collides
+             from highwater.index_collision where migration_id = $1`,
+    number: 'target_no',
+    order: {
+      by: 'constraint_name, key',
+      after: '(constraint_name, key) > ($7::text, $8::text[])',
+      place: ({ constraint_name, key }) => [constraint_name, key],
+    },
+  },
+} satisfies Record<string, EntrySource>;
+
+/**
+ * $5, $6: the pairs of target and reason that the plan holds. A filled row that keeps a unique index of the plan from being built is held
+ * whatever the plan says of rows without a value, and so is a source whose entity cannot be made.
+ */
+export const withPolicy = (list: string): string =>
+  `select u.*, case when u.collides or u.target_no < 0 or (u.target_no, u.reason) in (select * from unnest($5::int[], $6::text[])) then 'hold' else 'leaveNull' end as policy
+     from (${list}) as u`;
+
+/** $2: numbers of targets and, from −1 down, of entities; $3: reason; $4: policy. */
+const entries = `select * from (${withPolicy(
+  Object.values(entrySources)
+    .map(({ list }) => list)
+    .join(' union all '),
+)}) as e where target_no = any($2::int[]) and ($3::text is null or reason = $3) and ($4::text is null or policy = $4)`;
+
+/** What a filter names, and the reasons that the plan holds on each target. Throws HW6020. */
+export function namedEntries(id: string, state: LiveMigration, filter: UnfillableListFilter) {
   const { plan } = readPlan(state.planSource).parsed;
-  const named = entriesNamed(id, state.targets, entitiesOf(plan), filter.table);
   const held = plan.tables.flatMap((entry, targetNo) =>
     unfillableReasons.filter((reason) => policyOf(entry, reason) === 'hold').map((reason) => ({ targetNo, reason })),
   );
-  return [
-    id,
-    [...named.targets, ...named.entities.map((entityNo) => -1 - entityNo)],
-    filter.reason ?? null,
-    filter.policy ?? null,
-    held.map(({ targetNo }) => targetNo),
-    held.map(({ reason }) => reason),
-  ];
+  return { ...entriesNamed(id, state.targets, entitiesOf(plan), filter.table), held };
 }
 
 /** Open entries, oldest first. Keys only: never another value of the row. */
@@ -61,42 +92,26 @@ export async function listUnfillable(
   state: LiveMigration,
   page: Page & UnfillableListFilter,
 ): Promise<readonly UnfillableRowView[]> {
+  const { targets, entities, held } = namedEntries(id, state, page);
   const rows = await context.database.state.query<EntryRow>(
     'listing unfillable rows',
     `${entries} order by first_seen, target_no, key limit $7 offset $8`,
-    [...parametersOf(id, state, page), Math.min(page.limit, pageRowsMax), page.offset],
+    [
+      id,
+      [...targets, ...entities.map((entityNo) => -1 - entityNo)],
+      page.reason ?? null,
+      page.policy ?? null,
+      held.map(({ targetNo }) => targetNo),
+      held.map(({ reason }) => reason),
+      Math.min(page.limit, pageRowsMax),
+      page.offset,
+    ],
   );
   return rows.map(viewOf(state));
 }
 
-/** The same entries by table and key, each page from where the last one ended: one that is closed meanwhile shifts no other. */
-async function* pages(
-  context: ControlContext,
-  state: LiveMigration,
-  parameters: readonly unknown[],
-): AsyncGenerator<readonly UnfillableRowView[]> {
-  for (let after: readonly unknown[] = [null, null, null]; ;) {
-    const rows: EntryRow[] = await context.database.state.query<EntryRow>(
-      'exporting unfillable rows',
-      `${entries} and ($7::int is null or (target_no, key, collides) > ($7::int, $8::text[], $9::bool)) order by target_no, key, collides limit ${pageRowsMax}`,
-      [...parameters, ...after],
-    );
-    if (rows.length > 0) yield rows.map(viewOf(state));
-    const last = rows.at(-1);
-    if (!last || rows.length < pageRowsMax) return;
-    after = [last.target_no, last.key, last.collides];
-  }
-}
-
-/** Judges the filter at once, so that a table that is none is told before anything is sent. */
-export const exportUnfillable = (
-  context: ControlContext,
-  id: string,
-  state: LiveMigration,
-  filter: UnfillableListFilter,
-): AsyncIterable<readonly UnfillableRowView[]> => pages(context, state, parametersOf(id, state, filter));
-
-function viewOf({ targets, planSource }: LiveMigration): (row: EntryRow) => UnfillableRowView {
+/** What each entry of this migration is shown as. */
+export function viewOf({ targets, planSource }: LiveMigration): (row: EntryRow) => UnfillableRowView {
   const entities = entitiesOf(readPlan(planSource).parsed.plan);
   const placeOf = (no: number): Pick<UnfillableRowView, 'table' | 'target' | 'entity'> => {
     const entity = entities[-1 - no];

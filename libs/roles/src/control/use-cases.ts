@@ -43,7 +43,8 @@ import { Forecasts } from './forecast-view.js';
 import { planMigration } from './plan-request.js';
 import { decided } from './status.js';
 import { entriesNamed } from './targets-named.js';
-import { exportUnfillable, listUnfillable } from './unfillable-view.js';
+import { exportUnfillable } from './unfillable-export.js';
+import { listUnfillable } from './unfillable-view.js';
 import { verificationView } from './verification-view.js';
 
 /** An evaluation older than this says nothing about now. */
