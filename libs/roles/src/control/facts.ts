@@ -4,12 +4,14 @@ import {
   openRanges,
   readEntityPasses,
   readFillProgress,
+  readVerification,
   type StoredOperation,
   type TargetProgress,
   type EntityPass,
 } from '@highwater/target-db';
 import { currentFence, isReached } from './acts/fence.js';
 import { bridgeJudged } from './acts/bridge-unused.js';
+import { afterBridge, isWanted } from './acts/verify.js';
 import type { ControlContext } from './context.js';
 import { entityFacts } from './entity-passes.js';
 import type { NullCounts } from './null-counts.js';
@@ -50,6 +52,7 @@ export async function readFacts(
     0,
   );
   const entities = await readEntityWork(context, process);
+  const verification = await readVerificationWork(context, process, state, open('verify') !== undefined);
   const facts: ProcessFacts = {
     phase: state.phase,
     started: begunPhases.includes(state.phase) || (state.phase === 'preflighted' && open('start') !== undefined),
@@ -76,7 +79,7 @@ export async function readFacts(
     msSinceTailPass: pass?.age_ms === null || pass === undefined ? Infinity : Number(pass.age_ms),
     fenceOpen,
     msSinceFence: fence ? fence.ageMs : Infinity,
-    verificationWanted: state.bridge !== null && (state.verification === null || !state.verification.afterBridge),
+    ...verification,
     ready: seen.ready,
     autoDue:
       state.cutoverStart === 'auto' &&
@@ -91,6 +94,18 @@ export async function readFacts(
     bridgeJudged: bridgeJudged(open('finish')),
   };
   return { facts, progress };
+}
+
+async function readVerificationWork(
+  { database }: ControlContext,
+  { id }: ProcessState,
+  state: LiveMigration,
+  asked: boolean,
+): Promise<{ verificationWanted: boolean; verificationBegun: boolean }> {
+  // one that was asked for counts for it; beginning it beside that one would take the other's progress away, again and again
+  if (asked || !isWanted(state)) return { verificationWanted: false, verificationBegun: false };
+  const [first] = await readVerification(database.state, id);
+  return { verificationWanted: true, verificationBegun: first?.runId === afterBridge };
 }
 
 async function readEntityWork(

@@ -23,6 +23,7 @@ const bridged: ProcessFacts = {
   fenceOpen: false,
   msSinceFence: 100,
   verificationWanted: false,
+  verificationBegun: false,
   ready: true,
   autoDue: false,
   guarded: false,
@@ -131,6 +132,16 @@ describe('the next act', () => {
     expect(act({ ...held, pass: 3 })).toEqual({ kind: 'wait', reason: 'TailPass' });
     expect(act({ nulls: 1, unfillableOpen: 1, pass: 900, msSinceTailPass: 59_000 })).toMatchObject({ kind: 'wait' });
     expect(act({ nulls: 1, unfillableOpen: 1, pass: 900, msSinceTailPass: 61_000 })).toMatchObject({ pass: 901 });
+  });
+
+  it('begins to verify once a pass has followed the bridge, whether or not the next pass or a fence is due', () => {
+    const facts = { verificationWanted: true, nulls: 3, unfillableOpen: 3, msSinceTailPass: 9_000 } as const;
+    expect(act({ ...facts, tailPassSinceBridge: false })).toMatchObject({ kind: 'tailPass' });
+    expect(act({ ...facts, openRanges: 1 })).toEqual({ kind: 'wait', reason: 'TailPass' });
+    expect(act({ ...facts, fenceOpen: true })).toEqual({ kind: 'verify' });
+    // its pages are compared beside the acts, which go on
+    expect(act({ ...facts, verificationBegun: true })).toMatchObject({ kind: 'tailPass' });
+    expect(act({ ...facts, verificationBegun: true, msSinceTailPass: 100 })).toEqual({ kind: 'verify' });
   });
 
   it('ends an attempt under way itself, halted or with a changed schema: its check must not stay in force', () => {

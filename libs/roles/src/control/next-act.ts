@@ -161,6 +161,8 @@ function whileBridged(facts: ProcessFacts): Act {
   // what the rows that are left need is made first
   const passMayBegin = facts.entities?.open !== true;
   const passIsStale = !facts.tailPassSinceBridge || (unsettled && facts.msSinceTailPass > tailPassEveryMs(facts.pass));
+  // ahead of the passes that follow: where each takes as long as the pause between them, nothing would ever be compared
+  if (facts.tailPassSinceBridge && facts.verificationWanted && !facts.verificationBegun) return { kind: 'verify' };
   if (passIsStale && passMayBegin) return { kind: 'tailPass', pass: facts.pass + 1 };
   if (facts.streamWanted && facts.fenceOpen) return wait('FenceUnderWay');
   if (facts.streamWanted && facts.msSinceFence > fenceEveryMs) return { kind: 'fence' };

@@ -39,7 +39,10 @@ export interface ProcessFacts {
   readonly msSinceTailPass: number;
   readonly fenceOpen: boolean;
   readonly msSinceFence: number;
+  /** The one after the bridge is not recorded yet, and nobody has asked for another, which would count for it. */
   readonly verificationWanted: boolean;
+  /** It is under way: its pages are compared beside the acts. */
+  readonly verificationBegun: boolean;
   readonly ready: boolean;
   /** The plan says that the cutover starts by itself, nobody holds it, and the pause after a failed attempt is over. */
   readonly autoDue: boolean;

@@ -16,7 +16,7 @@ import type { ProcessState } from '../process-state.js';
 import { repairMismatches } from './repair.js';
 
 /** The run that the migration itself wants, once per bridge. */
-const afterBridge = 'after-bridge';
+export const afterBridge = 'after-bridge';
 /** Runs that follow it, each named after the end of the one before: two processes that both think they lead begin the same one. */
 const again = 'again-';
 /** Rest between two of them: nine times what the last one took, so that a tenth of the time at most goes into comparing. */
@@ -70,7 +70,7 @@ export async function verifyAfterBridge(context: ControlContext, process: Proces
   return (await readVerification(context.database.state, process.id)).reduce((sum, one) => sum + one.checked, 0);
 }
 
-const isWanted = (state: LiveMigration): boolean =>
+export const isWanted = (state: Pick<LiveMigration, 'bridge' | 'verification'>): boolean =>
   state.bridge !== null && (state.verification === null || !state.verification.afterBridge);
 
 /** The run that nobody asked for: the one after the bridge, then one after another while the cutover is awaited or held. Pure. */
@@ -80,7 +80,7 @@ export function ownRun(
   nowMs: number,
 ): string | undefined {
   const running = progress[0]?.runId;
-  if (isWanted(state as LiveMigration)) return running === afterBridge ? afterBridge : undefined;
+  if (isWanted(state)) return running === afterBridge ? afterBridge : undefined;
   if (state.phase !== 'bridged' || running === undefined) return undefined;
   if (running.startsWith(again) && !progress.every((one) => one.done)) return running;
   const ended = Math.max(...progress.map((one) => Date.parse(one.movedAt)));
