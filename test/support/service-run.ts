@@ -2,31 +2,37 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { prepare, workspaceSchema, workspaceSeed, type Prepared } from './least-privilege.js';
+import { planOf, prepare, workspaceSchema, workspaceSeed, type Prepared } from './least-privilege.js';
 import { hasReached } from './phases.js';
 import { ask, startService, type ServiceProcess } from './service-process.js';
 import { brokers, unique, waitFor } from './stack.js';
 
 export type Answer = NonNullable<Awaited<ReturnType<typeof ask>>>;
 
-/** A whole migration by the service as a process, which a test may kill, freeze and start again. */
-export interface ServiceRun {
-  readonly prepared: Prepared;
+/** One migration of a service, as a test follows it. */
+export interface ServedMigration {
   readonly id: string;
+  phase(): Promise<unknown>;
+  until(phase: string, timeoutMs?: number): Promise<void>;
+  /** Waits for readiness, asks for the cutover and answers its operation's id. */
+  cutover(body?: Record<string, unknown>): Promise<string>;
+  events(): Promise<{ type: string; data: Record<string, unknown>; metadata: Record<string, unknown> }[]>;
+}
+
+/** A whole migration by the service as a process, which a test may kill, freeze and start again. */
+export interface ServiceRun extends ServedMigration {
+  readonly prepared: Prepared;
   /** Starts one process more; the run talks to the newest. `failpoints` as in HIGHWATER_FAILPOINTS. */
   start(options?: { failpoints?: string; roles?: string }): Promise<ServiceProcess>;
   /** Asks the newest process; undefined while nobody answers. */
   call(path: string, init?: Parameters<typeof ask>[2]): Promise<Answer | undefined>;
   /** Asks until it was answered with 2xx; the same idempotency key each time. */
-  asked(path: string, body: object, headers?: Record<string, string>): Promise<Answer>;
-  phase(): Promise<unknown>;
-  until(phase: string, timeoutMs?: number): Promise<void>;
-  /** Waits for readiness, asks for the cutover and answers its operation's id. */
-  cutover(body?: Record<string, unknown>): Promise<string>;
+  asked(path: string, body: object | string, headers?: Record<string, string>): Promise<Answer>;
+  /** Plans and starts one more beside it, with the grants that it needs. */
+  another(plan: string): Promise<ServedMigration>;
   operation(id: string): Promise<Record<string, unknown>>;
   /** Waits until it succeeded or failed. */
   settled(id: string, timeoutMs?: number): Promise<Record<string, unknown>>;
-  events(): Promise<{ type: string; data: Record<string, unknown>; metadata: Record<string, unknown> }[]>;
   client(applicationName: string): Promise<pg.Client>;
   log(): string;
   close(): Promise<void>;
@@ -39,12 +45,20 @@ export async function serviceRun(
     schema = workspaceSchema,
     seed = workspaceSeed,
     kafka = false,
-  }: { schema?: string; seed?: string; kafka?: boolean } = {},
+    allowedFunctions = [],
+    patienceMs = 60_000,
+  }: {
+    schema?: string;
+    seed?: string;
+    kafka?: boolean;
+    allowedFunctions?: readonly string[];
+    /** How long a phase, readiness or an operation is waited for, unless a call says otherwise. */
+    patienceMs?: number;
+  } = {},
 ): Promise<ServiceRun> {
-  const prepared = await prepare(url, schema, plan, { install: false });
+  const prepared = await prepare(url, schema, plan, { install: false, allowedFunctions });
   await prepared.admin.query(seed);
   const { urls } = prepared.database.settings;
-  const id = prepared.plan.migration;
   const logFile = join(mkdtempSync(join(tmpdir(), 'highwater-run-')), 'service.log');
   const environment: Record<string, string> = {
     HIGHWATER_STREAM_URL: urls.stream,
@@ -53,6 +67,7 @@ export async function serviceRun(
     HIGHWATER_DDL_URL: urls.ddl,
     HIGHWATER_KAFKA_SESSION: '1200ms',
     HIGHWATER_TOPIC_PREFIX: `run${unique()}`,
+    ...(allowedFunctions.length > 0 ? { HIGHWATER_ALLOWED_FUNCTIONS: allowedFunctions.join(',') } : {}),
     ...(kafka ? { HIGHWATER_KAFKA_BROKERS: (await brokers()).join(',') } : {}),
   };
   const started: ServiceProcess[] = [];
@@ -62,13 +77,6 @@ export async function serviceRun(
     const service = newest();
     return service && ask(service.url, path, init);
   };
-  const describe = async (): Promise<unknown> => ({
-    status: (await call(`/migrations/${id}`))?.body['reason'],
-    unmet: (
-      (await call(`/cutover/readiness?migration=${id}`))?.body['conditions'] as { status: string }[] | undefined
-    )?.filter((one) => one.status !== 'True'),
-    logFile,
-  });
   const asked: ServiceRun['asked'] = async (path, body, headers = {}) => {
     const key = { 'idempotency-key': unique() + unique() };
     let last: unknown;
@@ -89,9 +97,11 @@ export async function serviceRun(
         return answer?.status === 200 ? answer : undefined;
       })
     ).body;
+  const follow = (id: string): ServedMigration => followed(id, { prepared, call, logFile, patienceMs });
+  const first = follow(prepared.plan.migration);
   const run: ServiceRun = {
+    ...first,
     prepared,
-    id,
     call,
     asked,
     operation,
@@ -108,49 +118,22 @@ export async function serviceRun(
       started.push(service);
       return service;
     },
-    phase: async () => (await call(`/migrations/${id}`))?.body['phase'],
-    until: async (phase, timeoutMs = 60_000) => {
-      await waitFor(
-        `phase ${phase}`,
-        async () => hasReached(String((await call(`/migrations/${id}`))?.body['phase']), phase),
-        { timeoutMs, everyMs: 50, describe },
-      );
+    async another(source) {
+      await prepared.grantFor(source);
+      const one = follow(planOf(source).migration);
+      await asked('/migrations', source);
+      await asked(`/migrations/${one.id}/start`, {});
+      return one;
     },
-    async cutover(body = {}) {
-      let last: unknown;
-      const answer = await waitFor(
-        'the cutover to be accepted',
-        async () => {
-          const readiness = await call(`/cutover/readiness?migration=${id}`);
-          if (readiness?.body['ready'] !== true) return undefined;
-          const asking = await call(`/cutover?migration=${id}`, {
-            body: { reason: 'test', ...body },
-            headers: { 'if-match': readiness.etag ?? '' },
-          });
-          last = asking?.body;
-          return asking?.status === 202 ? asking : undefined;
-        },
-        { timeoutMs: 60_000, everyMs: 50, describe: async () => ({ last, ...((await describe()) as object) }) },
-      );
-      return String(answer.body['id']);
-    },
-    settled: async (operationId, timeoutMs = 60_000) =>
+    settled: async (operationId, timeoutMs = patienceMs) =>
       waitFor(
         `operation ${operationId} to end`,
         async () => {
           const now = await operation(operationId);
           return now['status'] === 'succeeded' || now['status'] === 'failed' ? now : undefined;
         },
-        { timeoutMs, everyMs: 50, describe },
+        { timeoutMs, everyMs: 50, describe: async () => ({ ...(await operation(operationId)), logFile }) },
       ),
-    async events() {
-      const { rows } = await prepared.admin.query<{
-        type: string;
-        data: Record<string, unknown>;
-        metadata: Record<string, unknown>;
-      }>(`select type, data, metadata from highwater.event where stream_id = $1 order by version`, [`migration/${id}`]);
-      return rows;
-    },
     async client(applicationName) {
       const client = new pg.Client({ connectionString: url, application_name: applicationName });
       client.on('error', () => undefined);
@@ -169,6 +152,61 @@ export async function serviceRun(
     },
   };
   return run;
+}
+
+function followed(
+  id: string,
+  {
+    prepared,
+    call,
+    logFile,
+    patienceMs,
+  }: Pick<ServiceRun, 'prepared' | 'call'> & { readonly logFile: string; readonly patienceMs: number },
+): ServedMigration {
+  const describe = async (): Promise<unknown> => ({
+    status: (await call(`/migrations/${id}`))?.body['reason'],
+    unmet: (
+      (await call(`/cutover/readiness?migration=${id}`))?.body['conditions'] as { status: string }[] | undefined
+    )?.filter((one) => one.status !== 'True'),
+    logFile,
+  });
+  return {
+    id,
+    phase: async () => (await call(`/migrations/${id}`))?.body['phase'],
+    until: async (phase, timeoutMs = patienceMs) => {
+      await waitFor(
+        `phase ${phase} of ${id}`,
+        async () => hasReached(String((await call(`/migrations/${id}`))?.body['phase']), phase),
+        { timeoutMs, everyMs: 100, describe },
+      );
+    },
+    async cutover(body = {}) {
+      let last: unknown;
+      const answer = await waitFor(
+        `the cutover of ${id} to be accepted`,
+        async () => {
+          const readiness = await call(`/cutover/readiness?migration=${id}`);
+          if (readiness?.body['ready'] !== true) return undefined;
+          const asking = await call(`/cutover?migration=${id}`, {
+            body: { reason: 'test', ...body },
+            headers: { 'if-match': readiness.etag ?? '' },
+          });
+          last = asking?.body;
+          return asking?.status === 202 ? asking : undefined;
+        },
+        { timeoutMs: patienceMs, everyMs: 100, describe: async () => ({ last, ...((await describe()) as object) }) },
+      );
+      return String(answer.body['id']);
+    },
+    async events() {
+      const { rows } = await prepared.admin.query<{
+        type: string;
+        data: Record<string, unknown>;
+        metadata: Record<string, unknown>;
+      }>(`select type, data, metadata from highwater.event where stream_id = $1 order by version`, [`migration/${id}`]);
+      return rows;
+    },
+  };
 }
 
 /** Plans and starts the migration and waits until it is bridged. */
