@@ -172,6 +172,26 @@ describe('rollback', () => {
     expect(await catalogNow()).toEqual([]);
   });
 
+  it('in the middle of the sweep: the gates stay closed when the stream is taken down, and nothing is filled behind the values that go', async () => {
+    const slow = 'limits: { sweepRowsPerSecondMax: 400, chunkRowsMax: 20 }\n';
+    await start(`${journaled('midway')}${slow}`, { seed: workspaceSeed.replace('(1, 200)', '(1, 4000)') });
+    const application = await run.client('app');
+    const filled = async (): Promise<number> =>
+      (await application.query(`select from "Activity" where "workspaceId" is not null`)).rowCount ?? 0;
+    await waitFor('some rows', async () => (await filled()) > 100, { describe: filled });
+    // who opens a gate for a moment fills rows in that moment
+    await run.prepared.admin.query(`
+      create table highwater.gate_opened (sweep boolean, live boolean);
+      create function highwater.gate_opened() returns trigger language plpgsql security definer as $$
+      begin insert into highwater.gate_opened values (new.sweep_open, new.live_open); return null; end $$;
+      create trigger opened after update on highwater.gate for each row
+        when (new.sweep_open and not old.sweep_open or new.live_open and not old.live_open) execute function highwater.gate_opened()`);
+    expect(await rollback()).toMatchObject({ status: 'succeeded', result: { leftovers: [] } });
+    expect((await run.prepared.admin.query('select from highwater.gate_opened')).rowCount).toBe(0);
+    expect(await filled()).toBe(0);
+    expect(await catalogNow()).toEqual([]);
+  });
+
   it('waits out who holds a table, says who, lets nobody go on in the meantime, and goes on by itself', async () => {
     await start(journaled('held'));
     expect(await run.cutover(await run.ready())).toMatchObject({ status: 'succeeded' });
