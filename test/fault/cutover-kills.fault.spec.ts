@@ -38,7 +38,7 @@ const finishPoints = [
 describe('SIGKILL at each step', () => {
   it(
     'F13 F14 F16 F17 F18 one attempt and one finish go on from the catalog through a kill at every step of both',
-    { timeout: 180_000 },
+    { timeout: 600_000 }, // eighteen processes, one after the other: seconds each on a busy machine
     async () => {
       const plan = quickPlan('killed-steps', { stream: true });
       run = await serviceRun(await postgres.freshDatabase(), plan, { kafka: true });
@@ -88,7 +88,10 @@ describe('SIGKILL at each step', () => {
         (await catalogLines(admin)).every((line) => !line.includes('hw_')),
       );
       expect(await catalogLines(admin)).toEqual(finishedCatalog);
-      expect((await run.events()).filter((event) => event.type === 'Finished')).toHaveLength(1);
+      const ends = (await run.events()).map((event) => event.type);
+      expect(ends.filter((type) => type === 'Finished')).toHaveLength(1);
+      // what was taken down is not reported as broken by a process that comes later
+      expect(ends).not.toContain('StreamBroken');
     },
   );
 });

@@ -21,6 +21,7 @@ import {
 } from '@highwater/target-db';
 import { bridgeInUse } from './codes.js';
 import { budgetOf } from './acts/budget.js';
+import { bridgeJudged } from './acts/bridge-unused.js';
 import { rowSecurityStatus } from './acts/row-security.js';
 import { askForCutover, carryOutCutover } from './acts/asked-cutover.js';
 import { undoGuards } from './acts/cutover.js';
@@ -148,6 +149,7 @@ export class MigrationProcess {
     this.unfit = unfit;
     this.stale = false;
     if (this.process) return Object.assign(this.process, { plan, catalog, targets, entities });
+    const open = await openOperations(this.context.database.state, this.migration.id);
     this.process = {
       id: this.migration.id,
       short: this.migration.short,
@@ -159,7 +161,8 @@ export class MigrationProcess {
       entities,
       doing: { code: 'Starting', message: 'the control process has begun', since: new Date() },
       blocked: false,
-      finishing: false,
+      // a finish that died half way: its stream must not be shown to relays again, they would report it as broken
+      finishing: open.some(bridgeJudged),
     };
     return this.process;
   }
@@ -187,7 +190,7 @@ export class MigrationProcess {
       schemaChanged: this.schemaChanged,
       ready: this.ready,
     });
-    process.finishing ||= facts.bridgeJudged; // a finish that died half way
+    process.finishing ||= facts.bridgeJudged;
     const act = nextAct(facts);
     try {
       await this.perform(act, process, state);
