@@ -1,6 +1,9 @@
 import type pg from 'pg';
+import { expect } from 'vitest';
 import type { Settings } from '@highwater/roles';
+import { streamPlan } from './engine-run.js';
 import { openFaultProxy, type FaultProxy } from './fault-proxy.js';
+import { startStreamRun, type StreamRun } from './stream-run.js';
 
 /** Our way to both servers; the application keeps its own. */
 export interface Links {
@@ -63,4 +66,65 @@ export async function watchFills(
     );
     return rows[0] ?? { fills: 0, overwritten: -1, otherColumns: -1 };
   };
+}
+
+const seed = (rows: number): string => `
+insert into "Organization" select 'o' || g, 'org' from generate_series(1, 3) g;
+insert into "Workspace" select id, name from "Organization";
+insert into "Group" (id, "orgId", name) select 'g' || g, 'o' || (g % 3 + 1), 'group' from generate_series(1, 9) g;
+insert into "Activity" ("groupId", title) select 'g' || (g % 9 + 1), 'activity' from generate_series(1, ${rows}) g`;
+
+/** A whole run behind the proxies, watched; the application keeps its own way. `close` ends all of it. */
+export interface ProxiedRun {
+  readonly run: StreamRun;
+  readonly postgres: FaultProxy;
+  readonly kafka: FaultProxy;
+  readonly fills: Awaited<ReturnType<typeof watchFills>>;
+  close(): Promise<void>;
+}
+
+export async function startProxiedRun(
+  server: { readonly port: number },
+  url: string,
+  name: string,
+  { rows = 3_000, plan = '' }: { rows?: number; plan?: string } = {},
+): Promise<ProxiedRun> {
+  const links = await proxied(server.port);
+  let fills: ProxiedRun['fills'] | undefined;
+  const run = await startStreamRun(url, name, {
+    plan: `${streamPlan(name)}accept: [TriggerOnUpdate]\n${plan}`,
+    seed: seed(rows),
+    change: (settings: Settings) => links.through(settings),
+    beside: async ({ admin }) => {
+      fills = await watchFills(admin);
+    },
+  });
+  const close = async (): Promise<void> => {
+    links.postgres.clear();
+    links.kafka().clear();
+    await run.close();
+    await links.close();
+  };
+  if (!fills) throw new Error('nobody watches the fills');
+  return { run, postgres: links.postgres, kafka: links.kafka(), fills, close };
+}
+
+/** Rows that nobody but us fills, until the work is over; no statement of the application may fail. */
+export async function writing(run: StreamRun, work: () => Promise<void>): Promise<void> {
+  const client = await run.client('old-app');
+  let going = true;
+  const failed: unknown[] = [];
+  const writer = (async () => {
+    for (let n = 0; going; n += 1) {
+      await client
+        .query(`insert into "Activity" ("groupId", title) values ('g' || ($1::int % 9 + 1), 'live')`, [n])
+        .catch((error: unknown) => failed.push(error));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  })();
+  await work().finally(async () => {
+    going = false;
+    await writer;
+  });
+  expect(failed).toEqual([]);
 }

@@ -2,6 +2,7 @@ import type { Consumer, EachBatchPayload } from 'kafkajs';
 import { messageOf } from '@highwater/kernel';
 import { OffsetWatch, type OffsetLoss } from './offset-watch.js';
 import { kafkaClient, type KafkaLog, type KafkaSettings } from './settings.js';
+import { silenceMsMax } from './silence.js';
 
 export interface IncomingRecord {
   readonly offset: bigint;
@@ -116,11 +117,13 @@ export class HintConsumer {
 
   private async open(): Promise<void> {
     const { kafka: settings, topic, group, log, sessionTimeoutMs = 10_000 } = this.options;
-    const kafka = kafkaClient(settings, log);
+    const rebalanceMs = Math.max(sessionTimeoutMs, 5_000);
+    // whoever joins is answered when the others have joined too
+    const kafka = kafkaClient(settings, log, Math.max(silenceMsMax, rebalanceMs + 5_000));
     const consumer = kafka.consumer({
       groupId: group,
       sessionTimeout: sessionTimeoutMs,
-      rebalanceTimeout: Math.max(sessionTimeoutMs, 5_000),
+      rebalanceTimeout: rebalanceMs,
       heartbeatInterval: Math.max(100, Math.floor(sessionTimeoutMs / 4)),
       // an idle fetch comes back in time for the next heartbeat
       maxWaitTimeInMs: Math.min(500, Math.floor(sessionTimeoutMs / 4)),

@@ -1,6 +1,7 @@
 import { Kafka, logLevel, type KafkaConfig, type SASLOptions } from 'kafkajs';
 import { HighwaterError } from '@highwater/kernel';
 import { messagingCodes } from './codes.js';
+import { boundedSockets, silenceMsMax } from './silence.js';
 
 export interface KafkaSettings {
   /** `host:port`, from HIGHWATER_KAFKA_BROKERS. */
@@ -38,8 +39,8 @@ export interface KafkaLog {
 /** Retries of one request: about 5 s, then the caller decides (the relay reconnects, the slot keeps the WAL). */
 const retry = { initialRetryTime: 100, retries: 6, maxRetryTime: 2_000 };
 
-/** A client; connects to nothing yet. */
-export function kafkaClient(settings: KafkaSettings, log?: KafkaLog): Kafka {
+/** A client; connects to nothing yet. `silentMs`: what a broker may take to answer; more than any request of this client takes. */
+export function kafkaClient(settings: KafkaSettings, log?: KafkaLog, silentMs = silenceMsMax): Kafka {
   if (settings.sasl?.mechanism === 'plain' && !settings.ssl)
     throw new HighwaterError(
       messagingCodes.plainPassword,
@@ -53,6 +54,7 @@ export function kafkaClient(settings: KafkaSettings, log?: KafkaLog): Kafka {
     clientId: settings.clientId,
     connectionTimeout: 3_000,
     requestTimeout: 15_000,
+    socketFactory: boundedSockets(silentMs),
     retry,
     logLevel: logLevel.WARN,
     logCreator: () => (entry) => log?.debug({ namespace: entry.namespace }, entry.log.message),

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { connectionConfig, prepareSession } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
+import { boundSilence } from '../session/silence.js';
 import type { DatabaseSettings } from '../session/settings.js';
 
 /** Class of the advisory lock under which one control process per database acts; the object is the purpose. */
@@ -34,6 +35,8 @@ export async function tryLead(
   try {
     await client.connect();
     await prepareSession(client);
+    // the server has ended the session by then: whoever hears nothing must not go on believing that it leads
+    boundSilence(client, silentForMs);
     const { rows } = await client.query<{ led: boolean }>('select pg_catalog.pg_try_advisory_lock($1, $2) as led', [
       leaderClass,
       objects[purpose],

@@ -30,6 +30,12 @@ export interface SlotReaderHandlers {
 /** Never silent for longer, whatever the server's patience is. */
 const statusIntervalMsMax = 10_000;
 
+/**
+ * What we ask of a server that would be more patient with us: a relay that is gone without a word keeps the slot for so long, and no other can
+ * have it. We say that we are there every third of it.
+ */
+const serverPatienceMsMax = 20_000;
+
 /** A server that answers nothing for so long is gone: each of our status messages asks it for a reply. */
 const silenceMsMin = 30_000;
 
@@ -152,9 +158,10 @@ export class SlotReader extends LogicalReplicationService {
     )[0];
     if (this.ended) throw new Error('connection terminated: closed before streaming');
     if (!system || !facts) throw new Error('the server did not answer IDENTIFY_SYSTEM');
-    const patienceMs = parseDurationMs((facts['patience'] ?? '0').replace(/min$/, 'm')) ?? 0; // 0: never times out
-    this.intervalMs =
-      patienceMs > 0 ? Math.min(statusIntervalMsMax, Math.max(100, patienceMs / 3)) : statusIntervalMsMax;
+    const ownMs = parseDurationMs((facts['patience'] ?? '0').replace(/min$/, 'm')) ?? 0; // 0: never times out
+    const patienceMs = ownMs > 0 ? Math.min(ownMs, serverPatienceMsMax) : serverPatienceMsMax;
+    if (patienceMs !== ownMs) await query(`set wal_sender_timeout = ${patienceMs}`);
+    this.intervalMs = Math.min(statusIntervalMsMax, Math.max(100, patienceMs / 3));
     // a server that decodes without output looks at our messages only after half its own patience
     this.silenceMsMax = Math.max(silenceMsMin, 1.5 * patienceMs);
     this.handlers.onServer({
