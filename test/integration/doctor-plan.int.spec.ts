@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { countWithoutValue, openDatabase } from '@highwater/target-db';
 import { highwater, sql } from '../support/cli.js';
+import { prepare } from '../support/least-privilege.js';
 import { usePostgres } from '../support/stack.js';
 
 const { freshDatabase } = usePostgres();
@@ -101,6 +102,7 @@ describe('doctor --plan', () => {
       'npx prisma migrate resolve --rolled-back 2_not_null',
       'highwater init',
       `highwater preflight ${planFile}`,
+      `highwater forecast ${planFile}`,
       `highwater run ${planFile} --cutover --yes`,
       `highwater run ${planFile} --cutover --finish --bridge-unused --yes`,
       'npx prisma migrate resolve --applied 2_not_null',
@@ -235,6 +237,94 @@ describe('doctor --plan', () => {
     expect(out).toContain('nothing is to be done');
     expect(out).not.toContain('[ ]');
     expect(code).toBe(0);
+  });
+});
+
+describe('doctor --plan, of entities', () => {
+  const entityPlan = `highwater: 1
+migration: entities
+entities:
+  - table: Workspace
+    from: Organization
+    key: { ownerId: id }
+    values: { id: { template: "w-{id}" }, name: name }
+    createdBy: highwater
+tables:
+  - table: Group
+    target: { column: workspaceId, type: text }
+    references: { table: Workspace }
+    rule: { via: orgId, to: Organization(id), then: { template: "w-{id}" } }
+stream: none
+`;
+  const schema = `create table "Organization" (id text primary key, name text);
+    create table "Workspace" (id text primary key, "ownerId" text not null, name text not null default '');
+    create unique index "Workspace_owner" on "Workspace" ("ownerId");
+    create table "Group" (id int primary key, "orgId" text, "workspaceId" text);
+    insert into "Organization" values ('o1', 'one'); insert into "Group" values (1, 'o1');`;
+
+  it('an identity without its unique index, a column without a value, a column that is not there: refused, with the way out', async () => {
+    const url = await freshDatabase();
+    const path = file('entities.yaml', entityPlan);
+    await sql(url, schema);
+    const fits = await doctor(url, '--plan', path);
+    expect(fits).toMatchObject({ code: 2, scenario: 'columnsThere' });
+    expect(messages(fits, 'Workspace')).toBe(
+      'fact: entity of Organization, one for each (ownerId); made by the run where one is missing',
+    );
+    const refused = async (change: string): Promise<string> => {
+      await sql(url, change);
+      const said = await doctor(url, '--plan', path);
+      expect(said).toMatchObject({ code: 3, scenario: 'refused', commands: [] });
+      return messages(said, 'Workspace');
+    };
+    expect(
+      await refused(
+        `drop index "Workspace_owner"; create unique index "Workspace_owner" on "Workspace" ("ownerId") where name <> ''`,
+      ),
+    ).toMatch(
+      /^obstacle: no valid, unconditional, immediate unique index of .*Workspace.* is over exactly \(ownerId\).*; create unique index concurrently on public."Workspace" \("ownerId"\)/,
+    );
+    expect(
+      await refused(
+        `drop index "Workspace_owner"; create unique index on "Workspace" ("ownerId"); alter table "Workspace" add plan text not null`,
+      ),
+    ).toMatch(/^obstacle: column "plan" of .* takes no NULL and has no default.*; say it: values: \{ plan: … \}/);
+    expect(
+      await refused(`alter table "Workspace" drop column plan; alter table "Workspace" rename name to title`),
+    ).toMatch(/^obstacle: column "name" does not exist on table .*Workspace/);
+  });
+
+  it('roles that lack a privilege on them: said, and the very GRANTs printed first', async () => {
+    const prepared = await prepare(await freshDatabase(), schema, entityPlan, {
+      install: false,
+      edit: (grants) => grants.replaceAll(/^grant insert .*;$/gm, ''),
+    });
+    const { roles, admin } = prepared;
+    const { ddl, fill, state, stream } = prepared.database.settings.urls;
+    const environment = {
+      HIGHWATER_DDL_URL: ddl,
+      HIGHWATER_FILL_URL: fill,
+      HIGHWATER_STATE_URL: state,
+      HIGHWATER_STREAM_URL: stream,
+    };
+    const path = file('entities.yaml', entityPlan);
+    const ask = async () => {
+      const { out, err } = await highwater(environment, 'doctor', '-o', 'json', '--plan', path);
+      expect(err).toBe('');
+      return JSON.parse(out) as Said;
+    };
+    const said = await ask();
+    expect(messages(said, 'privileges')).toMatch(
+      /^warning: our roles lack privileges that the plan needs: grant insert/,
+    );
+    const lines = said.commands[0]?.command.split('\n') ?? [];
+    expect(lines[0]).toBe(`psql "$ADMIN_DATABASE_URL" <<'SQL'`);
+    expect(lines.slice(1, -1)).toEqual([
+      `grant insert ("ownerId", id, name) on table public."Workspace" to ${roles.fill};`,
+    ]);
+    await admin.query(lines.slice(1, -1).join('\n'));
+    expect(messages(await ask(), 'privileges')).toBe('');
+    await prepared.close();
   });
 });
 

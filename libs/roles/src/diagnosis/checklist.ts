@@ -1,6 +1,5 @@
-import { sameType } from '@highwater/derivation';
-import { columnOf, hasColumn, nullsAtMost, type DatabaseFacts } from './facts.js';
-import { missingOf } from './scenario.js';
+import { columnOf, hasColumn, hasPlannedColumn, nullsAtMost, type DatabaseFacts } from './facts.js';
+import { missingIndexes, missingOf } from './scenario.js';
 import { openMigrations } from './team-migrations.js';
 
 /** One line of the final checklist. `null`: only the team can tell. */
@@ -11,14 +10,14 @@ export interface ChecklistLine {
 
 /** What a team asks itself before and after a deployment, answered by the database where it can. Pure. */
 export function checklistOf(facts: DatabaseFacts): readonly ChecklistLine[] {
-  const { targets } = facts;
+  const { targets, entities } = facts;
   const open = openMigrations(facts);
   const tool = facts.folder?.tool ?? facts.histories[0]?.tool;
   const enforced = targets.filter(({ notNull }) => notNull);
   return [
     {
       what: `target columns exist, of the plan's type (${targets.length})`,
-      holds: targets.every((target) => hasColumn(target) && sameType(columnOf(target)?.type ?? '', target.type)),
+      holds: targets.every(hasPlannedColumn),
     },
     {
       what: 'no row is without a value',
@@ -27,7 +26,9 @@ export function checklistOf(facts: DatabaseFacts): readonly ChecklistLine[] {
     { what: 'NOT NULL stands', holds: enforced.every((target) => columnOf(target)?.notNull === true) },
     {
       what: 'foreign keys and indexes of the plan are there and valid',
-      holds: targets.every((target) => hasColumn(target) && missingOf(target).length === 0),
+      holds:
+        targets.every((target) => hasColumn(target) && missingOf(target).length === 0) &&
+        entities.every((entity) => missingIndexes(entity).length === 0),
     },
     ...(tool === undefined
       ? []

@@ -111,11 +111,20 @@ function ours(facts: DatabaseFacts, scenario: Scenario): NextCommand[] {
     partlyEnforced: 'adopts what stands, fills and enforces the rest',
   };
   return [
+    ...grants(facts),
     ...setUp,
     {
       command: `highwater preflight ${plan}`,
       why: 'reads only; exit code 3 and the way out when something is in the way',
     },
+    ...(fills.includes(scenario)
+      ? [
+          {
+            command: `highwater forecast ${plan}`,
+            why: 'reads only; how many rows each way through the rule fills, and which get no value and why',
+          },
+        ]
+      : []),
     {
       command: `highwater run ${plan} --cutover --yes`,
       why: about[scenario] ?? 'fills, bridges, verifies and enforces NOT NULL beside the running application',
@@ -126,6 +135,19 @@ function ours(facts: DatabaseFacts, scenario: Scenario): NextCommand[] {
     },
   ];
 }
+
+/** Those in which rows are still without a value that a run would give. */
+const fills: readonly Scenario[] = ['new', 'columnsMissing', 'columnsThere', 'partlyEnforced'];
+
+const grants = ({ missingGrants }: DatabaseFacts): NextCommand[] =>
+  missingGrants.length === 0
+    ? []
+    : [
+        {
+          command: `psql "$ADMIN_DATABASE_URL" <<'SQL'\n${missingGrants.map((sql) => `${sql};`).join('\n')}\nSQL`,
+          why: 'as an administrator: privileges that our roles lack for this plan',
+        },
+      ];
 
 /** What the plan brought is recorded with the tool too, so that it finds nothing pending and runs nothing twice. */
 const afterwards = (facts: DatabaseFacts, open: readonly Judged[]): NextCommand[] =>

@@ -1,7 +1,7 @@
 import type { TableShape } from '@highwater/target-db';
 import { must } from '@highwater/kernel';
 import { describe, expect, it } from 'vitest';
-import type { DatabaseFacts, TargetFacts, TeamMigration } from './facts.js';
+import type { DatabaseFacts, EntityFacts, TargetFacts, TeamMigration } from './facts.js';
 import { judgeFacts } from './look.js';
 import { prove } from './proof.js';
 
@@ -55,11 +55,24 @@ const target = (name: string, state: State, more: Partial<TargetFacts> = {}): Ta
   ...more,
 });
 
+const entity = (indexes: EntityFacts['indexes']): EntityFacts => ({
+  table: 'Workspace',
+  from: 'Organization',
+  identity: ['id'],
+  createdBy: 'highwater',
+  indexes,
+  unique: [],
+  shape: shapeOf('Workspace', 'missing'),
+});
+
 const facts = (targets: readonly TargetFacts[], more: Partial<DatabaseFacts> = {}): DatabaseFacts => ({
   migration: 'hub',
   planFile: 'plan.yaml',
   stream: false,
   targets,
+  entities: [],
+  misfits: [],
+  missingGrants: [],
   missingTables: [],
   histories: [],
   folder: undefined,
@@ -142,6 +155,22 @@ describe('scenario of a database', () => {
     ],
     ['no such table', facts(two('noTable', 'nulls'), { missingTables: ['A'] }), 'refused'],
     [
+      'an entity that the plan can no longer tell apart',
+      facts(two('nulls'), { misfits: [{ on: 'Workspace', message: '' }] }),
+      'refused',
+    ],
+    [
+      'what the rules read was taken away after all was done',
+      facts(two('enforced'), { misfits: [{ on: 'A', message: '' }] }),
+      'done',
+    ],
+    [
+      'enforced, an index of an entity missing',
+      facts(two('enforced'), { entities: [entity({ i: ['name'] })] }),
+      'enforced',
+    ],
+    ['enforced, entities complete', facts(two('enforced'), { entities: [entity({})] }), 'done'],
+    [
       'a count that could not be read is no zero',
       facts([target('A', 'filled', { nulls: { kind: 'unreadable', why: '' } })]),
       'columnsThere',
@@ -163,6 +192,7 @@ describe('scenario of a database', () => {
 
 const run = [
   'highwater preflight plan.yaml',
+  'highwater forecast plan.yaml',
   'highwater run plan.yaml --cutover --yes',
   'highwater run plan.yaml --cutover --finish --bridge-unused --yes',
 ];
@@ -245,6 +275,13 @@ describe('the next commands', () => {
       'npx prisma migrate resolve --applied 2_not_null',
       'highwater doctor --plan plan.yaml',
     ]);
+  });
+
+  it('give our roles what they lack first, and foretell only what is still to be filled', () => {
+    const [grants, ...others] = commandsOf(facts(two('filled'), { missingGrants: ['grant a', 'grant b'] }));
+    expect(grants).toBe(`psql "$ADMIN_DATABASE_URL" <<'SQL'\ngrant a;\ngrant b;\nSQL`);
+    expect(others).not.toContain('highwater forecast plan.yaml');
+    expect(commandsOf(facts(two('enforced'), { missingGrants: ['grant a'] }))).toEqual([]);
   });
 
   it('quote what a shell would take apart', () => {

@@ -1,3 +1,4 @@
+import { sameType } from '@highwater/derivation';
 import type { HistoryTable, HistoryTool, Leftover, NullCount, TableShape } from '@highwater/target-db';
 import type { Proof } from './proof.js';
 
@@ -22,6 +23,25 @@ export interface TargetFacts {
   readonly nulls: NullCount | undefined;
 }
 
+/** One entity of the plan, and what there is of its table. */
+export interface EntityFacts {
+  readonly table: string;
+  readonly from: string;
+  /** Columns that say which entity it is. */
+  readonly identity: readonly string[];
+  readonly createdBy: 'highwater' | 'application';
+  readonly indexes: Readonly<Record<string, readonly string[]>>;
+  /** Empty: indexes of an entity are never unique. */
+  readonly unique: readonly string[];
+  readonly shape: TableShape | undefined;
+}
+
+/** Something of the plan that the catalog does not bear out: an identity without its unique index, a column of a rule that is not there. */
+export interface Misfit {
+  readonly on: string;
+  readonly message: string;
+}
+
 /** One migration of the team, in the folder or in the tool's own table or in both. */
 export interface TeamMigration {
   readonly tool: HistoryTool;
@@ -43,6 +63,11 @@ export interface DatabaseFacts {
   readonly planFile: string;
   readonly stream: boolean;
   readonly targets: readonly TargetFacts[];
+  readonly entities: readonly EntityFacts[];
+  /** Beyond what tables and columns alone show; of targets only where their columns are there. */
+  readonly misfits: readonly Misfit[];
+  /** GRANT of each privilege that a role of ours lacks. */
+  readonly missingGrants: readonly string[];
   /** Entity tables and references of the plan that are not there. */
   readonly missingTables: readonly string[];
   readonly histories: readonly HistoryTable[];
@@ -65,6 +90,9 @@ export const hasColumn = ({ shape, column }: TargetFacts): boolean =>
 
 export const columnOf = ({ shape, column }: TargetFacts): TableShape['columns'][number] | undefined =>
   shape?.columns.find(({ name }) => name === column);
+
+/** Of the plan's type too. */
+export const hasPlannedColumn = (target: TargetFacts): boolean => sameType(columnOf(target)?.type ?? '', target.type);
 
 /** Rows without a value; the upper bound of an estimate, and of what could not be read as well: never a false zero. */
 export function nullsAtMost(nulls: NullCount | undefined): number {

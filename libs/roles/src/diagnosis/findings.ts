@@ -1,7 +1,7 @@
 import type { NullCount } from '@highwater/target-db';
-import { columnOf, type DatabaseFacts, type TargetFacts, type TeamMigration } from './facts.js';
+import { columnOf, type DatabaseFacts, type EntityFacts, type TargetFacts, type TeamMigration } from './facts.js';
 import { describeEffect } from './proof.js';
-import { missingOf, obstacles } from './scenario.js';
+import { missingIndexes, missingOf, obstacles, scenarioOf } from './scenario.js';
 import { openMigrations } from './team-migrations.js';
 
 /** One thing that was found, in plain words. */
@@ -16,10 +16,37 @@ export interface DatabaseFinding {
 export function findingsOf(facts: DatabaseFacts): readonly DatabaseFinding[] {
   return [
     ...obstacles(facts).map((message): DatabaseFinding => ({ kind: 'obstacle', on: 'plan', message })),
+    ...facts.misfits.map(({ on, message }): DatabaseFinding => ({
+      kind: isDone(facts) ? 'warning' : 'obstacle',
+      on,
+      message,
+    })),
     ...facts.targets.flatMap(ofTarget),
+    ...facts.entities.flatMap(ofEntity),
+    ...(isDone(facts) ? [] : ofPrivileges(facts)),
     ...ofTools(facts),
     ...ofOurs(facts),
   ];
+}
+
+const isDone = (facts: DatabaseFacts): boolean => scenarioOf(facts) === 'done';
+
+function ofEntity(entity: EntityFacts): DatabaseFinding[] {
+  const { table, from, identity, createdBy, shape } = entity;
+  if (!shape) return [];
+  const fact = (message: string): DatabaseFinding => ({ kind: 'fact', on: table, message });
+  const maker = createdBy === 'highwater' ? 'made by the run where one is missing' : 'made by the application alone';
+  return [
+    fact(`entity of ${from}, one for each (${identity.join(', ')}); ${maker}`),
+    ...missingIndexes(entity).map((message) => fact(`${message}; the plan makes it`)),
+  ];
+}
+
+function ofPrivileges({ missingGrants }: DatabaseFacts): DatabaseFinding[] {
+  const [first, ...more] = missingGrants;
+  if (first === undefined) return [];
+  const message = `our roles lack privileges that the plan needs: ${first}${more.length === 0 ? '' : `, and ${more.length} more`}`;
+  return [{ kind: 'warning', on: 'privileges', message }];
 }
 
 function ofTarget(target: TargetFacts): DatabaseFinding[] {

@@ -18,7 +18,8 @@ import type { Settings } from '../settings.js';
 import { checklistOf, type ChecklistLine } from './checklist.js';
 import { diagnosisCodes } from './codes.js';
 import { nextCommands, type NextCommand } from './commands.js';
-import type { DatabaseFacts, TargetFacts, TeamMigration } from './facts.js';
+import { hasPlannedColumn, type DatabaseFacts, type TargetFacts, type TeamMigration } from './facts.js';
+import { fitOf } from './fit.js';
 import { findingsOf, type DatabaseFinding } from './findings.js';
 import { readMigrationsFolder, type MigrationsFolder } from './migrations-folder.js';
 import { prove, tablesNamedIn } from './proof.js';
@@ -91,12 +92,24 @@ async function lookAt(database: Database, request: DiagnosisRequest): Promise<Da
   const find = (table: TableName): TableShape | undefined =>
     shapes.find((one) => one.schema === schemaOf(table) && one.name === table.name);
   const ours = await readOurs(database, plan.migration, hash);
+  const missingTables = named.filter((table) => !find(table)).map(formatTableName);
+  const targets = await targetsOf(ddl, plan, find);
   return {
     migration: plan.migration,
     planFile: request.planFile,
     stream: plan.stream !== null,
-    targets: await targetsOf(ddl, plan, find),
-    missingTables: named.filter((table) => !find(table)).map(formatTableName),
+    targets,
+    entities: plan.entities.map(({ table, from, key, createdBy, indexes }) => ({
+      table: formatTableName(table),
+      from: formatTableName(from),
+      identity: key.map(({ column }) => column),
+      createdBy,
+      indexes,
+      unique: [],
+      shape: find(table),
+    })),
+    missingTables,
+    ...(await fitOf(database, plan, missingTables.length === 0 && targets.every(hasPlannedColumn))),
     histories,
     folder: folder && { path: folder.path, tool: folder.tool, schemaFile: folder.schemaFile },
     team: teamOf(histories, folder, shapes, plan),

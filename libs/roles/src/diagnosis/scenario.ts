@@ -1,5 +1,5 @@
 import { sameType } from '@highwater/derivation';
-import { columnOf, hasColumn, nullsAtMost, type DatabaseFacts, type TargetFacts } from './facts.js';
+import { columnOf, hasColumn, nullsAtMost, type DatabaseFacts, type EntityFacts, type TargetFacts } from './facts.js';
 
 /**
  * What state the database is in, from the plan's point of view. A and B are the words of the papers; the others go on from there.
@@ -29,8 +29,14 @@ export type Scenario = keyof typeof scenarios;
 
 /** Decides from facts alone. The first that fits, in this order. */
 export function scenarioOf(facts: DatabaseFacts): Scenario {
-  const { targets, registered } = facts;
   if (obstacles(facts).length > 0) return 'refused';
+  const stage = stageOf(facts);
+  // once all is in place the plan has had its day: the team may take away what its rules read
+  return stage !== 'done' && facts.misfits.length > 0 ? 'refused' : stage;
+}
+
+function stageOf(facts: DatabaseFacts): Exclude<Scenario, 'refused'> {
+  const { targets, entities, registered } = facts;
   if (registered && registered.phase !== 'finished') return 'underWay';
   const missing = targets.filter((target) => !hasColumn(target));
   if (missing.some(({ addColumn }) => !addColumn)) return 'columnsMissing';
@@ -38,7 +44,11 @@ export function scenarioOf(facts: DatabaseFacts): Scenario {
   const toEnforce = targets.filter(({ notNull }) => notNull);
   const enforced = toEnforce.filter((target) => columnOf(target)?.notNull === true);
   if (enforced.length === toEnforce.length && (toEnforce.length > 0 || isFilled(targets)))
-    return facts.targets.every((target) => missingOf(target).length === 0) && !ownLeft(facts) ? 'done' : 'enforced';
+    return targets.every((target) => missingOf(target).length === 0) &&
+      entities.every((entity) => missingIndexes(entity).length === 0) &&
+      !ownLeft(facts)
+      ? 'done'
+      : 'enforced';
   if (enforced.length > 0) return 'partlyEnforced';
   return isFilled(targets) ? 'filled' : 'columnsThere';
 }
@@ -49,7 +59,13 @@ const isFilled = (targets: readonly TargetFacts[]): boolean =>
 const ownLeft = ({ leftovers }: DatabaseFacts): boolean => leftovers.some(({ own }) => own);
 
 /** What makes a plan impossible here, each with the way out. */
-export function obstacles({ targets, missingTables, registered, migration }: DatabaseFacts): readonly string[] {
+export function obstacles({
+  targets,
+  entities,
+  missingTables,
+  registered,
+  migration,
+}: DatabaseFacts): readonly string[] {
   return [
     ...missingTables.map(
       (table) => `table ${table} does not exist; mend the plan, or run the migration of yours that creates it`,
@@ -61,7 +77,7 @@ export function obstacles({ targets, missingTables, registered, migration }: Dat
         `${target.table}.${target.column} is ${column.type}, the plan says ${target.type}; say type: ${column.type} if that is what your rule gives, or change the column`,
       ];
     }),
-    ...targets.flatMap(otherIndexes),
+    ...[...targets, ...entities].flatMap(otherIndexes),
     ...(registered && !registered.samePlan
       ? [
           `another plan is registered as "${migration}" (phase ${registered.phase}); a plan never changes: go on with that one, or give this one another name`,
@@ -70,8 +86,10 @@ export function obstacles({ targets, missingTables, registered, migration }: Dat
   ];
 }
 
+type Indexed = Pick<TargetFacts | EntityFacts, 'shape' | 'indexes' | 'unique'>;
+
 /** Indexes that have a name of the plan and are something else. */
-const otherIndexes = ({ shape, indexes, unique, table }: TargetFacts): string[] =>
+const otherIndexes = ({ shape, indexes, unique, table }: Indexed & { readonly table: string }): string[] =>
   Object.entries(indexes).flatMap(([name, columns]) => {
     const found = shape?.indexes.find((one) => one.name === name);
     const isSame =
@@ -85,7 +103,8 @@ const otherIndexes = ({ shape, indexes, unique, table }: TargetFacts): string[] 
   });
 
 /** What the plan names beside NOT NULL and is not there yet, or not usable. */
-export function missingOf({ shape, column, references, indexes, table }: TargetFacts): readonly string[] {
+export function missingOf(target: TargetFacts): readonly string[] {
+  const { shape, column, references, table } = target;
   if (!shape) return [];
   const parent = references && `${references.schema}.${references.name}`;
   const key = shape.constraints.find(
@@ -95,10 +114,13 @@ export function missingOf({ shape, column, references, indexes, table }: TargetF
     ...(parent === null || key?.validated === true
       ? []
       : [key ? `foreign key ${key.name} is not validated` : `${table}.${column} has no foreign key to ${parent}`]),
-    ...Object.keys(indexes).flatMap((name) => {
-      const found = shape.indexes.find((one) => one.name === name);
-      if (found?.valid === true) return [];
-      return [found ? `index ${name} is invalid` : `index ${name} is missing`];
-    }),
+    ...missingIndexes(target),
   ];
 }
+
+export const missingIndexes = ({ shape, indexes }: Indexed): readonly string[] =>
+  Object.keys(indexes).flatMap((name) => {
+    const found = shape?.indexes.find((one) => one.name === name);
+    if (found?.valid === true) return [];
+    return [found ? `index ${name} is invalid` : `index ${name} is missing`];
+  });
