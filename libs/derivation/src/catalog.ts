@@ -52,6 +52,11 @@ export interface CatalogTable {
   /** Column sets of valid, unconditional, immediate unique indexes (the primary key included). */
   readonly uniqueKeys: readonly (readonly string[])[];
   readonly foreignKeys: readonly CatalogForeignKey[];
+  /**
+   * Of a table as it is foreseen (`foreseePlan`): its rows of now, and rows to come, those that an index finds (`indexed`) and those that only a scan does. Whether a key is
+   * there is asked of each by itself: one condition over all of them becomes a join that goes through the scanned ones once for each row.
+   */
+  readonly apart?: { readonly now: Ident; readonly indexed: readonly Ident[]; readonly scanned: readonly Ident[] };
 }
 
 /** What the database looked like when it was read; pure code looks tables up here. */

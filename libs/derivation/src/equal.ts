@@ -9,3 +9,10 @@ export function equal(keyAlias: string, key: Operand, alias: string | undefined,
   const value = `${read}${differs ? ` collate ${key.collation}` : ''}`;
   return `${keyAlias}.${key.ident} ${key.equality ?? 'OPERATOR(pg_catalog.=)'} ${value}`;
 }
+
+/** Whether it is among the keys that a statement of one column gives: NULL where it is NULL. The server hashes them where there are not too many. */
+export function equalAny(alias: string, own: Operand, key: Operand, keys: string): string {
+  const differs = key.collation !== undefined && own.collation !== undefined && key.collation !== own.collation;
+  const value = `${alias}.${own.ident}${differs ? ` collate ${key.collation}` : ''}`;
+  return `${value} ${key.equality ?? 'OPERATOR(pg_catalog.=)'} any (${keys})`;
+}

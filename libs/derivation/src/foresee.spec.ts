@@ -3,15 +3,18 @@ import { describe, expect, it } from 'vitest';
 import { foreignKey, table, workspaceCatalog } from './catalog.fixture.js';
 import type { Catalog } from './catalog.js';
 import { compilePlan } from './compile.js';
-import { type ForeseenDerivation, foreseePlan } from './foresee.js';
+import { type ForeseenDerivation, type ForeseenPlan, foreseePlan } from './foresee.js';
 
-function foreseen(tables: string, catalog: Catalog): ForeseenDerivation[] {
+const foreseen = (tables: string, catalog: Catalog): ForeseenDerivation[] => [
+  ...foreseenPlan(tables, catalog).derivations,
+];
+function foreseenPlan(tables: string, catalog: Catalog): ForeseenPlan {
   const parsed = parsePlan(`highwater: 1\nmigration: m\n${tables}`, (source) => source);
   if ('issues' in parsed) throw new Error(JSON.stringify(parsed.issues));
   const plan: Plan = parsed.plan.plan;
   const compiled = compilePlan(plan, catalog);
   if ('issues' in compiled) throw new Error(JSON.stringify(compiled.issues));
-  return [...foreseePlan(plan, catalog, compiled).derivations];
+  return foreseePlan(plan, catalog, compiled);
 }
 const labelsOf = (one: ForeseenDerivation | undefined): readonly string[] => one?.derivation.branches.labels ?? [];
 
@@ -138,12 +141,29 @@ tables: [ { table: Group, target: { column: workspaceId, type: text }, reference
   it('is there already for the rules that lead to it', () => {
     const [group] = foreseen(plan('highwater'), { tables });
     expect(group?.derivation.reason).toContain(
-      'exists (select from (select r.id from only public."Workspace" as r union all select m.id from ' +
-        '(select distinct on (r.id) r.id as id from only public."Organization" as r where ',
+      '(exists (select from only public."Workspace" as f where f.id OPERATOR(pg_catalog.=) v.value) or exists (select from ' +
+        '(select m.id from (select r.id as id from only public."Organization" as r where (',
     );
     expect(group?.derivation.reason).toContain(
       'as m where not exists (select from only public."Workspace" as e where e.id OPERATOR(pg_catalog.=) m.id)) as f where f.id',
     );
+    expect(group?.derivation.reason).not.toContain('distinct');
+  });
+
+  it('is found once for all rows, and hashed, where its identity is computed and no index finds it', () => {
+    const { derivations, toCome } = foreseenPlan(
+      `
+entities: [ { table: Workspace, from: Group, key: { id: { template: "org-{orgId}" } }, values: { name: { constant: none } }, createdBy: highwater } ]
+tables: [ { table: Group, target: { column: workspaceId, type: text }, references: { table: Workspace }, rule: { template: "org-{orgId}" } } ]`,
+      { tables },
+    );
+    expect(toCome).toMatchObject([{ name: 'hw_to_come_0', sourceRelid: 3 }]);
+    expect(toCome[0]?.text).toContain('select m.id from (select distinct on (');
+    expect(toCome[0]?.over('hw_sample as r')).toContain('from hw_sample as r where');
+    expect(derivations[0]?.derivation.expression).toContain(
+      'or v.value OPERATOR(pg_catalog.=) any (select f.id from hw_to_come_0 as f)',
+    );
+    expect(derivations[0]?.columnsStored).toEqual(['id', '"orgId"', '"workspaceId"']);
   });
 
   it('is there when it is, where the application makes it', () => {

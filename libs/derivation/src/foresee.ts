@@ -17,6 +17,8 @@ export interface ForeseenDerivation {
   readonly source: (relation: string) => string;
   /** The columns that `source` has for certain: nothing else of the table may need to be granted. */
   readonly columns: readonly string[];
+  /** Those of them that the table itself has: what `source` needs of a relation that stands for it. */
+  readonly columnsStored: readonly string[];
   /** The target is there; else `source` has it as NULL. */
   readonly stored: boolean;
   /** Other targets of the plan that are read as they are stored now, as `table.column`: more rows may get a value than is foreseen. */
@@ -31,10 +33,22 @@ export interface ForeseenEntity {
   readonly source: string;
 }
 
+/** Entities to come whose identity is computed: no index finds them, so a statement that looks for them begins `with <name> as materialized (<text>)`. */
+export interface EntitiesToCome {
+  readonly name: string;
+  readonly text: string;
+  /** The entity's source, where its rows are the table's alone. */
+  readonly sourceRelid: number | undefined;
+  /** The text over another relation than the source itself: some of its rows, alias `r` included. */
+  readonly over: (relation: string) => string;
+}
+
 export interface ForeseenPlan {
   /** In the plan's order. */
   readonly derivations: readonly ForeseenDerivation[];
   readonly entities: readonly ForeseenEntity[];
+  /** In an order in which each needs only those before it. */
+  readonly toCome: readonly EntitiesToCome[];
 }
 
 /** A text longer than this is not put into other texts. */
@@ -64,7 +78,7 @@ export function foreseePlan(
   const entities = compiled.entities.map((real, i): ForeseenEntity => {
     const entity = { ...real, ...textsOf(must(over().entities[i], 'an entity for each of the plan')) };
     const source = views.from(real.source);
-    views.make(entity, source);
+    views.make(entity);
     return { entity, source };
   });
   const foreseen = new Map<CompiledDerivation, ForeseenDerivation>();
@@ -83,12 +97,17 @@ export function foreseePlan(
       },
       source: views.source(derivation.table),
       columns: views.columns(derivation.table),
+      columnsStored: views.columnsStored(derivation.table),
       stored: isStored(derivation),
       readAsStored: unforeseen.map(nameOf),
     });
     views.fill(derivation, expression);
   }
-  return { derivations: derivations.flatMap((derivation) => foreseen.get(derivation) ?? []), entities };
+  return {
+    derivations: derivations.flatMap((derivation) => foreseen.get(derivation) ?? []),
+    entities,
+    toCome: views.toCome,
+  };
 }
 
 const textsOf = ({
@@ -132,8 +151,12 @@ type Source = (relation: string) => string;
 class Views {
   readonly #sources = new Map<number, Source>();
   readonly #columns = new Map<number, Map<string, string>>();
+  readonly #columnsStored = new Map<number, readonly string[]>();
   /** Rows that will be made, by the rows that are there. */
   readonly #made = new Map<number, Source>();
+  /** The same, one relation for each entity. */
+  readonly #apart = new Map<number, { readonly indexed: readonly string[]; readonly scanned: readonly string[] }>();
+  readonly #toCome: EntitiesToCome[] = [];
 
   constructor(
     private readonly real: Catalog,
@@ -155,7 +178,12 @@ class Views {
       this.#need(table, [...key.map(({ name }) => name), ...(alsoRead.get(table.relid) ?? [])]);
       if (isStored(derivation)) this.#need(table, [target.name]);
     }
+    for (const [relid, columns] of this.#columns) this.#columnsStored.set(relid, [...columns.values()]);
     for (const derivation of derivations) if (!isStored(derivation)) this.#put(derivation, nullOf(derivation));
+  }
+
+  get toCome(): readonly EntitiesToCome[] {
+    return this.#toCome;
   }
 
   #need(table: CatalogTable | undefined, names: readonly string[]): void {
@@ -192,6 +220,10 @@ class Views {
     return [...(this.#columns.get(table.relid)?.values() ?? [])];
   }
 
+  columnsStored(table: CatalogTable): readonly string[] {
+    return this.#columnsStored.get(table.relid) ?? [];
+  }
+
   catalog(): Catalog {
     return { ...this.real, tables: this.real.tables.map((table) => this.#seen(table)) };
   }
@@ -203,35 +235,74 @@ class Views {
   }
 
   /** From now on the entities that the run makes of these rows are there, one for each identity: the first source row's by the source's key. */
-  make({ table, sourceKey, identity, values, createdBy, reason }: CompiledEntity, source: string): void {
+  make(entity: CompiledEntity): void {
+    const { table, source, identity, createdBy } = entity;
     if (createdBy !== 'highwater') return;
+    const before = this.#made.get(table.relid) ?? plain;
+    const existing = before(this.source(table)(relationOf(table)));
+    const there = identity
+      .flatMap(({ name }) => table.columns.get(name) ?? [])
+      .map((column) => equal('e', column, 'm', column))
+      .join(' and ');
+    const idents = [...(this.#columns.get(table.relid)?.values() ?? [])];
+    const of = (alias: string): string => idents.map((ident) => `${alias}.${ident}`).join(', ');
+    const absent = `not exists (select from ${withAlias(existing, 'e')} where ${there})`;
+    const made = this.#madeOf(entity);
+    // as it is now: later it will be filled by rules that look for these very rows
+    const rowsOfSource = this.source(source);
+    const direct = `select ${of('m')} from ${made.text(this.from(source))} where ${absent}`;
+    const isPlain = made.plain && direct.length <= textMax;
+    if (!isPlain)
+      this.#toCome.push({
+        name: `hw_to_come_${this.#toCome.length}`,
+        text: direct,
+        sourceRelid: this.#made.has(source.relid) ? undefined : source.relid,
+        over: (relation) => `select ${of('m')} from ${made.text(rowsOfSource(relation))} where ${absent}`,
+      });
+    const coming = isPlain ? direct : `select ${of('m')} from ${this.#toCome.at(-1)?.name} as m`;
+    this.#made.set(table.relid, (rows) => `(select ${of('r')} from ${before(rows)} union all ${coming}) as r`);
+    const apart = this.#apart.get(table.relid) ?? { indexed: [], scanned: [] };
+    const [indexed, scanned] = isPlain ? [[`(${direct})`], []] : [[], [`hw_to_come_${this.#toCome.length - 1}`]];
+    this.#apart.set(table.relid, {
+      indexed: [...apart.indexed, ...indexed],
+      scanned: [...apart.scanned, ...scanned],
+    });
+  }
+
+  /** Where each source row is one entity, found by the source's own index, nothing needs to be sorted or kept. */
+  #madeOf({ table, source, sourceKey, identity, values, reason }: CompiledEntity): {
+    readonly plain: boolean;
+    readonly text: (rows: string) => string;
+  } {
     const given = new Map([...identity, ...values].map(({ name, expression }) => [name, expression]));
     const columns = [...(this.#columns.get(table.relid) ?? [])];
     const list = columns.map(([name, ident]) => `${given.get(name) ?? nullFor(table, name)} as ${ident}`).join(', ');
     const keys = identity.map(({ expression }) => expression).join(', ');
     const order = sourceKey.map(({ ident }) => `r.${ident}`).join(', ');
-    const first = `(select distinct on (${keys}) ${list} from ${source} where (${reason}) is null order by ${keys}, ${order}) as m`;
-    if (first.length > textMax) return;
-    const there = identity
-      .flatMap(({ name }) => table.columns.get(name) ?? [])
-      .map((column) => equal('e', column, 'm', column))
-      .join(' and ');
-    const idents = columns.map(([, ident]) => ident);
-    const of = (alias: string): string => idents.map((ident) => `${alias}.${ident}`).join(', ');
-    const before = this.#made.get(table.relid) ?? plain;
-    const existing = before(this.source(table)(relationOf(table)));
-    const absent = `not exists (select from ${withAlias(existing, 'e')} where ${there})`;
-    this.#made.set(
-      table.relid,
-      (rows) =>
-        `(select ${of('r')} from ${before(rows)} union all select ${of('m')} from ${first} where ${absent}) as r`,
-    );
+    const from = [...source.columns.values()]
+      .filter(({ ident }) => identity.some(({ expression }) => expression === `r.${ident}`))
+      .map(({ name }) => name);
+    const isPlain =
+      !this.#made.has(source.relid) &&
+      from.length === identity.length &&
+      source.uniqueKeys.some((key) => key.length > 0 && key.every((name) => from.includes(name)));
+    const first = isPlain ? '' : `distinct on (${keys}) `;
+    const ordered = isPlain ? '' : ` order by ${keys}, ${order}`;
+    return {
+      plain: isPlain,
+      text: (rows) => `(select ${first}${list} from ${rows} where (${reason}) is null${ordered}) as m`,
+    };
   }
 
   #seen(table: CatalogTable): CatalogTable {
     if (!this.#sources.has(table.relid) && !this.#made.has(table.relid)) return table;
+    const ident = withAlias(this.from(table), undefined) as Ident;
+    const apart = this.#apart.get(table.relid);
     // as a partitioned table, before which nobody writes ONLY
-    return { ...table, ident: withAlias(this.from(table), undefined) as Ident, kind: 'p' };
+    if (!apart) return { ...table, ident, kind: 'p' };
+    const now = withAlias(this.source(table)(relationOf(table)), undefined) as Ident;
+    const { indexed, scanned } = apart as { indexed: readonly Ident[]; scanned: readonly Ident[] };
+    return { ...table, ident, kind: 'p', apart: { now, indexed, scanned } };
   }
 }
 

@@ -1,6 +1,6 @@
 import { type PrintTarget, textAim } from './aim.js';
 import type { CatalogColumn, CatalogTable } from './catalog.js';
-import { equal } from './equal.js';
+import { equal, equalAny } from './equal.js';
 import type { FunctionNode, KeyPair, Node } from './node.js';
 import { printLookup, printLookupReason } from './print-lookup.js';
 import { printMap, printTemplate } from './print-text.js';
@@ -125,10 +125,28 @@ export function printReferentExists(
     equal('f', key, 'v', { ...target, ident: 'value' }),
     ...others.map(({ own, key: other }) => equal('f', other, 'r', own)),
   ];
-  const exists = `exists (select ${fromParent(parent, 'f')} where ${conditions.join(' and ')})`;
+  const exists =
+    parent.apart && others.length === 0
+      ? existsApart(parent, parent.apart, key, target)
+      : `exists (select ${fromParent(parent, 'f')} where ${conditions.join(' and ')})`;
   // MATCH SIMPLE: any NULL column satisfies the key.
   const nulls = others.map(({ own }) => `r.${own.ident} is null`);
   return nulls.length === 0 ? exists : `(${[...nulls, exists].join(' or ')})`;
+}
+
+function existsApart(
+  parent: CatalogTable,
+  { now, indexed, scanned }: NonNullable<CatalogTable['apart']>,
+  key: CatalogColumn,
+  target: CatalogColumn,
+): string {
+  const value = { ...target, ident: 'value' };
+  return `(${[
+    ...[now, ...indexed].map(
+      (ident) => `exists (select ${fromParent({ ...parent, ident }, 'f')} where ${equal('f', key, 'v', value)})`,
+    ),
+    ...scanned.map((rows) => equalAny('v', value, key, `select f.${key.ident} from ${rows} as f`)),
+  ].join(' or ')})`;
 }
 
 /** A foreign key refers to the table alone, never to tables that inherit from it; a partitioned table is its partitions. */

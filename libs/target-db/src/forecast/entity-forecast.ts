@@ -1,4 +1,4 @@
-import type { ForeseenEntity } from '@highwater/derivation';
+import type { EntitiesToCome, ForeseenEntity } from '@highwater/derivation';
 import type { NoValueReason } from '@highwater/kernel';
 import { messageOf } from '@highwater/kernel';
 import { isTransient, rowRefusal } from '../fill/row-error.js';
@@ -7,6 +7,7 @@ import { databaseError } from '../session/errors.js';
 import { sqlstateOf } from '../session/sqlstate.js';
 import { reading, statementMsMax } from './look.js';
 import { keysShownMax } from './outcome.js';
+import { withToCome } from './statements.js';
 
 /** What becomes of the rows that one entry of `entities` names. */
 export interface EntityForecast {
@@ -41,6 +42,7 @@ interface CountedRow extends Record<string, unknown> {
 export async function forecastEntity(
   accesses: readonly Access[],
   { entity, source }: ForeseenEntity,
+  toCome: readonly EntitiesToCome[],
 ): Promise<EntityForecast> {
   const { table, identity, sourceKey, createdBy, reason } = entity;
   const known = {
@@ -53,21 +55,28 @@ export async function forecastEntity(
   const same = identity.map(({ ident }, i) => `e.${ident} OPERATOR(pg_catalog.=) v.k${i}`).join(' and ');
   const values = identity.map(({ expression }, i) => `${expression} as k${i}`).join(', ');
   const names = identity.map((_, i) => `v.k${i}`).join(', ');
-  const text = `
-with judged as materialized (
-  select array[${keys}] as key, case when ${reason} is not null then 'reason:' || (${reason})
+  const judged = `judged as materialized (
+  select array[${keys}] as key, case when v.why is not null then 'reason:' || v.why
          when exists (select from ${table.kind === 'r' ? 'only ' : ''}${table.ident} as e where ${same}) then 'existing' else 'missing' end as what, row(${names})::text as identity
-    from ${source} cross join lateral (select ${values} offset 0) as v
-)
-select what, count(*)::float8 as rows, count(distinct identity)::float8 as distinct,
+    from ${source} cross join lateral (select ${values}, (${reason}) as why offset 0) as v
+)`;
+  const text = withToCome(
+    toCome,
+    [judged],
+    `select what, count(*)::float8 as rows, count(distinct identity)::float8 as distinct,
        case when what ~ '^reason:' then to_jsonb((array_agg(key order by key))[1:${keysShownMax}]) else '[]' end as keys
-  from judged group by what`;
+  from judged group by what`,
+  );
   const unknown = (why: string): EntityForecast => ({ ...known, sources: null, existing: 0, missing: 0, withoutIdentity: [], notes: [`unknown: ${why}`] }); // prettier-ignore
   let refusal = '';
   for (const access of accesses)
     try {
       const { rows } = await reading(access, doing, (client) => client.query<CountedRow>(text));
-      return { ...known, ...told(rows, (why) => sourcesWithout(entity, source, why)), notes: [] };
+      return {
+        ...known,
+        ...told(rows, (why) => withToCome(toCome, [], sourcesWithout(entity, source, why))),
+        notes: [],
+      };
     } catch (error) {
       if (isTransient(error)) return unknown(`its source takes longer than ${statementMsMax} ms to read`);
       if (rowRefusal(error)) return unknown(`its rules fail on a row (SQLSTATE ${sqlstateOf(error) ?? 'none'})`);

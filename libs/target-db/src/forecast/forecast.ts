@@ -1,4 +1,4 @@
-import { foreseePlan, type Catalog, type ForeseenDerivation, type ForeseenEntity } from '@highwater/derivation';
+import { foreseePlan, type Catalog, type ForeseenPlan } from '@highwater/derivation';
 import { HighwaterError, isHighwaterError, messageOf } from '@highwater/kernel';
 import type { Plan } from '@highwater/plan';
 import { rowsEstimated } from './rows-estimated.js';
@@ -7,7 +7,16 @@ import { databaseError } from '../session/errors.js';
 import { isSqlstate, sqlstate, sqlstateOf } from '../session/sqlstate.js';
 import type { EntityTarget, FillTarget } from '../target.js';
 import { forecastEntity, type EntityForecast } from './entity-forecast.js';
-import { lookAtAll, lookAtSample, mayRun, NotForeseeable, type Look, type LookLimits } from './look.js';
+import {
+  lookAtAll,
+  lookAtSample,
+  mayRun,
+  NotForeseeable,
+  type Look,
+  type LookLimits,
+  type Sampled,
+  type TooLong,
+} from './look.js';
 import type { Foreseen } from './statements.js';
 import { tableForecast, unknownForecast, type PlanForecast, type TableForecast } from './table-forecast.js';
 import { uniqueKeysOver, type UniqueKey } from './unique-keys.js';
@@ -31,10 +40,16 @@ export interface ForecastRequest {
 
 /** A table estimated smaller is looked at row by row: a few seconds. */
 const rowsExactMax = 300_000;
-/** Then it is sampled after all. */
+/** As soon as all of it would take longer, it is sampled. */
 const exactMsMax = 15_000;
+/** Of the time that there is for a table; the rest is for a sample. */
+const exactShare = 0.6;
 /** So many rows show what happens to one row in a thousand. */
-const sampleRows = 30_000;
+const sampleRowsMax = 30_000;
+/** So many show how long more of them would take. */
+const probeRows = 2_000;
+/** Less than half of what a statement may take: to begin anew costs more than to ask for less. */
+const sampleMsMax = 2_000;
 
 /**
  * What the plan would do with every row, before anything is written: reads only, in statements of at most 5 s each. Tables that are too large to be read
@@ -51,6 +66,7 @@ export async function forecastPlan(request: ForecastRequest): Promise<PlanForeca
   const began = performance.now();
   const timeLeft = (): number => (request.msMax ?? Number.POSITIVE_INFINITY) - (performance.now() - began);
   const tables: TableForecast[] = [];
+  let left = request.tables?.length ?? targets.length;
   for (const [i, target] of targets.entries()) {
     const { table } = target.derivation;
     const name = `${table.schema}.${table.name}`;
@@ -58,14 +74,15 @@ export async function forecastPlan(request: ForecastRequest): Promise<PlanForeca
     request.signal?.throwIfAborted();
     const keys = uniqueKeys[i] ?? [];
     // the columns of its own keys only: what rules read of it elsewhere needs no more privileges for that
-    const withKeys =
-      keys.length === 0 ? [] : foreseePlan(plan, catalog, compiled, columnsOf(table.relid, keys)).derivations;
-    const ways = [...way(target, withKeys[i], keys), ...way(target, bare.derivations[i], [])];
-    tables.push(await forecastTable(request, ways, timeLeft()));
+    const withKeys = keys.length === 0 ? undefined : foreseePlan(plan, catalog, compiled, columnsOf(table.relid, keys));
+    const ways = [...way(target, withKeys, i, keys), ...way(target, bare, i, [])];
+    // each its share of what is left, so that one large table does not take all of it
+    tables.push(await forecastTable(request, ways, timeLeft() / left));
+    left -= 1;
   }
   return {
     takenAt: new Date().toISOString(),
-    entities: await forecastEntities(request, bare.entities),
+    entities: await forecastEntities(request, bare),
     tables,
     notes: [],
   };
@@ -74,12 +91,12 @@ export async function forecastPlan(request: ForecastRequest): Promise<PlanForeca
 /** Asked for with the whole plan only: an entity is no target. */
 async function forecastEntities(
   { database, tables, signal }: ForecastRequest,
-  entities: readonly ForeseenEntity[],
+  { entities, toCome }: ForeseenPlan,
 ): Promise<EntityForecast[]> {
   const found: EntityForecast[] = [];
   for (const entity of tables ? [] : entities) {
     signal?.throwIfAborted();
-    found.push(await forecastEntity([database.fill, database.ddl], entity));
+    found.push(await forecastEntity([database.fill, database.ddl], entity, toCome));
   }
   return found;
 }
@@ -87,8 +104,17 @@ async function forecastEntities(
 const columnsOf = (relid: number, keys: readonly UniqueKey[]): ReadonlyMap<number, readonly string[]> =>
   new Map([[relid, keys.flatMap((key) => key.columns)]]);
 
-const way = (target: FillTarget, one: ForeseenDerivation | undefined, uniqueKeys: readonly UniqueKey[]): Foreseen[] =>
-  one ? [{ target: { ...target, derivation: one.derivation }, foreseen: one, uniqueKeys }] : [];
+function way(
+  target: FillTarget,
+  foreseen: ForeseenPlan | undefined,
+  i: number,
+  uniqueKeys: readonly UniqueKey[],
+): Foreseen[] {
+  const one = foreseen?.derivations[i];
+  if (!foreseen || !one) return [];
+  const { toCome } = foreseen;
+  return [{ target: { ...target, derivation: one.derivation }, foreseen: one, toCome, uniqueKeys }];
+}
 
 /** Tries what needs more privileges first: unique keys as `fill`, then as `ddl`, which owns the table; then without them. */
 async function forecastTable(
@@ -129,18 +155,33 @@ async function look(request: ForecastRequest, access: Access, of: Foreseen, msLe
   const { table } = of.target.derivation;
   const rows = await rowsEstimated(access, of);
   const limits: LookLimits = {
-    msMax: request.exact === true ? undefined : Math.min(exactMsMax, msLeft),
+    msMax: request.exact === true ? undefined : Math.min(exactMsMax, msLeft * exactShare),
+    rows,
     signal: request.signal,
     onRows: (seen) => request.onProgress?.(`${table.schema}.${table.name}`, seen),
   };
+  let rowsPerMs: number | undefined;
   if (request.exact === true || rows <= rowsExactMax) {
     const all = await lookOrWithoutKeys(access, of, limits);
-    if (all) return tableForecast(all.of, all.look);
+    if (!('rowsPerMs' in all)) return tableForecast(all.of, all.look);
+    rowsPerMs = all.rowsPerMs;
   }
-  const percent = Math.min(100, Math.max(0.000_1, (sampleRows * 100) / Math.max(1, rows)));
-  const sample = await lookAtSample(access, of, percent);
+  const sample = await sampleOf(access, of, rows, Math.min(sampleMsMax, msLeft * (1 - exactShare)), rowsPerMs);
   const found = { outcomes: sample.outcomes, colliding: of.uniqueKeys.map(() => null) };
   return tableForecast(of, found, { percent: sample.percent, rows });
+}
+
+/** As many rows as the time allows; how many that are is tried with a few, where nobody knows it yet. */
+async function sampleOf(access: Access, of: Foreseen, rows: number, ms: number, rowsPerMs?: number): Promise<Sampled> {
+  const percentOf = (wanted: number): number => Math.min(100, Math.max(0.000_1, (wanted * 100) / Math.max(1, rows)));
+  const wantedAt = (speed: number): number => Math.min(sampleRowsMax, Math.max(probeRows, speed * ms));
+  if (rowsPerMs !== undefined) return lookAtSample(access, of, percentOf(wantedAt(rowsPerMs)));
+  const began = performance.now();
+  const probe = await lookAtSample(access, of, percentOf(probeRows));
+  const { rows: seen } = probe.outcomes;
+  // no row seen tells nothing: the table is smaller than it is taken for
+  const wanted = seen === 0 ? sampleRowsMax : wantedAt(seen / Math.max(1, performance.now() - began));
+  return seen > 0 && wanted <= seen * 2 ? probe : lookAtSample(access, of, percentOf(wanted));
 }
 
 /** A key of a type without a hash function is left out. */
@@ -148,14 +189,15 @@ async function lookOrWithoutKeys(
   access: Access,
   of: Foreseen,
   limits: LookLimits,
-): Promise<{ look: Look; of: Foreseen } | undefined> {
+): Promise<{ look: Look; of: Foreseen } | TooLong> {
   try {
     const found = await lookAtAll(access, of, limits);
-    return found && { look: found, of };
+    return 'rowsPerMs' in found ? found : { look: found, of };
   } catch (error) {
     if (sqlstateOf(error) !== '42883' || of.uniqueKeys.length === 0) throw error;
     const without = await lookAtAll(access, { ...of, uniqueKeys: [] }, limits);
-    return without && { look: { ...without, colliding: of.uniqueKeys.map(() => null) }, of };
+    if ('rowsPerMs' in without) return without;
+    return { look: { ...without, colliding: of.uniqueKeys.map(() => null) }, of };
   }
 }
 

@@ -6,7 +6,10 @@ import { sqlstateOf } from '../session/sqlstate.js';
 import { firstPageRows, nextPageRows, smallerPageRows } from '../verify/page-size.js';
 import { KeyHashes, collidingKeys, type CollidingKeys } from './key-hashes.js';
 import { Outcomes, keysShownMax, type Found } from './outcome.js';
-import { foreseeStatement, rowsWithHash, type Foreseen, type Scope } from './statements.js';
+import { foreseeStatement, needsToCome, rowsWithHash, type Foreseen, type Scope } from './statements.js';
+
+/** The first pages pay for what later ones find in memory. */
+const speedKnownAfterMs = 250;
 
 /** No statement of the forecast runs longer: what reads that long holds back vacuum. */
 export const statementMsMax = 5_000;
@@ -17,8 +20,15 @@ type KeyText = readonly string[];
 /** How long a table may be looked at; undefined times: to the end. */
 export interface LookLimits {
   readonly msMax?: number | undefined;
+  /** So many rows there are, by the planner's estimate. */
+  readonly rows: number;
   readonly signal?: AbortSignal | undefined;
   readonly onRows?: ((rows: number) => void) | undefined;
+}
+
+/** All rows would take longer than the time there is. */
+export interface TooLong {
+  readonly rowsPerMs: number;
 }
 
 /** What every row of a table, or a sample of them, would become. */
@@ -42,8 +52,9 @@ interface PageRow extends Row {
 /** READ ONLY, so that even a function of the team's cannot write: the server refuses, and no transaction id is taken. */
 export async function reading<T>(access: Access, doing: string, work: (client: Client) => Promise<T>): Promise<T> {
   return access.transaction(doing, async (client) => {
+    // what a look-up finds is in memory after the first of thousands: an index is better than going through a table of a few pages for each row
     await client.query(
-      `set transaction read only; set local statement_timeout = ${statementMsMax}; set local jit = off; set local work_mem = '32MB'`,
+      `set transaction read only; set local statement_timeout = ${statementMsMax}; set local jit = off; set local work_mem = '32MB'; set local random_page_cost = 1`,
     );
     return work(client);
   });
@@ -53,18 +64,20 @@ export async function reading<T>(access: Access, doing: string, work: (client: C
  * Every row, in pages by the key, each page a statement and a snapshot of its own; a page that is too slow, or meets a row whose rule fails, is read again
  * smaller, down to that row, which is counted as FunctionFailed.
  *
- * @returns undefined when the time was over before the end was reached.
+ * @returns TooLong as soon as the end will not be reached in time.
  */
-export async function lookAtAll(access: Access, of: Foreseen, limits: LookLimits): Promise<Look | undefined> {
+export async function lookAtAll(access: Access, of: Foreseen, limits: LookLimits): Promise<Look | TooLong> {
   const outcomes = new Outcomes();
   const hashes = of.uniqueKeys.map(() => ({ stored: new KeyHashes(), coming: new KeyHashes(), room: true }));
   const began = performance.now();
-  let rows = firstPageRows;
+  // where a statement begins with finding the entities to come, few statements are better
+  let rows = needsToCome(of) ? firstPageRows * 16 : firstPageRows;
   let cursor: KeyText | null = null;
   for (;;) {
     limits.signal?.throwIfAborted();
-    if (limits.msMax !== undefined && performance.now() - began > limits.msMax) return undefined;
     const pageBegan = performance.now();
+    const msMax = limits.msMax ?? Number.POSITIVE_INFINITY;
+    if (pageBegan - began > msMax) return { rowsPerMs: outcomes.rows / (pageBegan - began) };
     const page = await tryPage(access, of, cursor, rows);
     if (page === 'smaller') {
       rows = smallerPageRows(rows);
@@ -78,8 +91,13 @@ export async function lookAtAll(access: Access, of: Foreseen, limits: LookLimits
     });
     limits.onRows?.(outcomes.rows);
     if (page.cursor === null || (seen < rows && !page.alone)) break;
+    const [pageMs, spentMs] = [performance.now() - pageBegan, performance.now() - began];
+    // a small page is one around a row that fails: it says nothing about the others
+    const rowsPerMs = seen / Math.max(0.1, pageMs);
+    const msToGo = Math.max(0, limits.rows - outcomes.rows) / rowsPerMs;
+    if (seen >= firstPageRows && spentMs > speedKnownAfterMs && spentMs + msToGo > msMax) return { rowsPerMs };
     cursor = page.cursor;
-    rows = page.alone ? firstPageRows : nextPageRows(rows, seen, performance.now() - pageBegan);
+    rows = page.alone ? firstPageRows : nextPageRows(rows, seen, pageMs);
   }
   const colliding: (Colliding | null)[] = [];
   for (const [i, { stored, coming, room }] of hashes.entries()) {
@@ -156,16 +174,18 @@ async function keysOf(
   return keys.slice(0, keysShownMax);
 }
 
+/** The percentage that was taken in the end. */
+export interface Sampled {
+  readonly outcomes: Outcomes;
+  readonly percent: number;
+}
+
 /**
  * The rows on some of the table's pages. Too slow: a smaller part, twice. Says nothing about collisions: a sample has one of two equal keys, rarely both.
  *
- * @param percent of the table's pages. @returns what was looked at, with the percentage it took in the end.
+ * @param percent of the table's pages.
  */
-export async function lookAtSample(
-  access: Access,
-  of: Foreseen,
-  percent: number,
-): Promise<{ outcomes: Outcomes; percent: number }> {
+export async function lookAtSample(access: Access, of: Foreseen, percent: number): Promise<Sampled> {
   const doing = `forecast of ${of.target.derivation.table.ident}`;
   const without = { ...of, uniqueKeys: [] };
   for (let [part, tries] = [percent, 1]; ; [part, tries] = [part / 8, tries + 1]) {

@@ -1,4 +1,4 @@
-import type { ForeseenDerivation } from '@highwater/derivation';
+import type { EntitiesToCome, ForeseenDerivation } from '@highwater/derivation';
 import { keyTuple, parameterTuple } from '../fill/statements.js';
 import type { FillTarget } from '../target.js';
 import { keysShownMax } from './outcome.js';
@@ -9,6 +9,7 @@ export interface Foreseen {
   /** With the foreseen texts in its derivation. */
   readonly target: FillTarget;
   readonly foreseen: ForeseenDerivation;
+  readonly toCome: readonly EntitiesToCome[];
   readonly uniqueKeys: readonly UniqueKey[];
 }
 
@@ -35,8 +36,7 @@ const keyText = ({ target }: Foreseen): string =>
 function rowsOf(of: Foreseen, scope: Scope, first = 1): string {
   const { target, foreseen } = of;
   const list = foreseen.columns.map((ident) => `r.${ident}`).join(', ');
-  if (scope.kind === 'sample')
-    return `(select ${list} from ${foreseen.source(`${relation(of)} tablesample system ($${first}::pg_catalog.float4)`)}) as r`;
+  if (scope.kind === 'sample') return `(select ${list} from ${foreseen.source(sampled)}) as r`;
   const after = scope.fromStart ? '' : ` where ${keyTuple(target, 'r')} > ${parameterTuple(target, first + 1)}`;
   const order = target.derivation.key.map((k) => `r.${k.ident}`).join(', ');
   return `(select ${list} from ${foreseen.source(relation(of))}${after} order by ${order} limit $${first}) as r`;
@@ -55,6 +55,44 @@ function filledRow({ target: { derivation }, foreseen }: Foreseen): string {
   return `(select ${[...others, `${stored} as ${ident}`].join(', ')}) as x`;
 }
 
+/** A statement behind what it needs of the entities to come, and behind `first`, which those may need. */
+export function withToCome(
+  toCome: readonly EntitiesToCome[],
+  ctes: readonly string[],
+  rest: string,
+  first = '',
+): string {
+  let text = [...ctes, rest].join();
+  const needed: string[] = [];
+  for (const { name, text: own } of [...toCome].reverse()) {
+    if (!text.includes(name)) continue;
+    text += own;
+    needed.unshift(`${name} as materialized (${own})`);
+  }
+  const all = [...(first === '' ? [] : [first]), ...needed, ...ctes];
+  return `${all.length === 0 ? '' : `with ${all.join(',\n')}\n`}${rest}`;
+}
+
+/** Whether its rule looks for entities to come. */
+export const needsToCome = ({ toCome, target: { derivation: d } }: Foreseen): boolean =>
+  toCome.some(({ name }) => d.expression.includes(name));
+
+/** The rows that a sample looks at. */
+const sampled = 'hw_sample as r';
+const sampleOf = (of: Foreseen): string =>
+  `hw_sample as materialized (select ${of.foreseen.columnsStored.map((ident) => `r.${ident}`).join(', ')} from ${relation(of)} tablesample system ($1::pg_catalog.float4))`;
+
+/**
+ * In a sample, entities that are made of the table's own rows are those of the rows looked at: the other rows name others, and to go through all of them
+ * would take as long as looking at all.
+ */
+const toComeIn = ({ toCome, target }: Foreseen, scope: Scope): readonly EntitiesToCome[] =>
+  scope.kind === 'page'
+    ? toCome
+    : toCome.map((one) =>
+        one.sourceRelid === target.derivation.table.relid ? { ...one, text: one.over(sampled) } : one,
+      );
+
 const applies = ({ parts, condition, nullsAreOne }: UniqueKey): string =>
   [
     ...(condition === null ? [] : [`(${condition}) is true`]),
@@ -67,12 +105,14 @@ const applies = ({ parts, condition, nullsAreOne }: UniqueKey): string =>
  */
 export function foreseeStatement(of: Foreseen, scope: Scope): string {
   const { derivation: d } = of.target;
+  // worked out anew for each row: not where there is nothing to tell apart
+  const branch = d.branches.labels.length === 1 ? `'0'` : `(${d.branches.expression})`;
   const parent = d.referentExists === undefined ? 'true' : `(${d.referentExists})`;
   const what = [
     `when not (${empty(of)}) then 'set'`,
     `when v.value is null then 'reason:' || (${d.reason})`,
-    `when ${parent} then 'branch:' || (${d.branches.expression})`,
-    `else 'parentless:' || (${d.branches.expression})`,
+    `when ${parent} then 'branch:' || ${branch}`,
+    `else 'parentless:' || ${branch}`,
   ].join(' ');
   // a row that its foreign key refuses never holds a key
   const coming = isDeclared(of) ? '^branch:' : '^(branch|parentless):';
@@ -84,17 +124,20 @@ export function foreseeStatement(of: Foreseen, scope: Scope): string {
         `, (select string_agg(int8send(hash${i}), ''::bytea) from judged where what ~ '${coming}') as new${i}`,
     )
     .join('');
-  return `
-with judged as materialized (
+  const ctes = [
+    `judged as materialized (
   select ${keyText(of)} as key, row_number() over () as o, case ${what} end as what${hashes}
     from ${rowsOf(of, scope)}
     ${[value(of), ...of.uniqueKeys.map((key, i) => hashOf(of, key, i))].join('\n    ')}
-), counted as (
+)`,
+    `counted as (
   select what, count(*)::float8 as rows,
          case when what ~ '^(reason|parentless):' then to_jsonb((array_agg(key order by o))[1:${keysShownMax}]) else '[]' end as keys
     from judged group by what
-)
-select coalesce((select jsonb_agg(to_jsonb(c)) from counted as c), '[]') as found, (select key from judged order by o desc limit 1) as cursor${sent}`;
+)`,
+  ];
+  const found = `select coalesce((select jsonb_agg(to_jsonb(c)) from counted as c), '[]') as found, (select key from judged order by o desc limit 1) as cursor${sent}`;
+  return withToCome(toComeIn(of, scope), ctes, found, scope.kind === 'sample' ? sampleOf(of) : '');
 }
 
 /** Rows whose key in one of the unique indexes has one of the hashes `$1` (`$2` and on: the page). */
@@ -102,20 +145,24 @@ export function rowsWithHash(of: Foreseen, indexNo: number, fromStart: boolean):
   const key = of.uniqueKeys[indexNo];
   if (key === undefined) throw new Error('no such unique index');
   const order = of.target.derivation.key.map((k) => `r.${k.ident}`).join(', ');
-  return `
-with judged as materialized (
+  const judged = `judged as materialized (
   select ${keyText(of)} as key, row_number() over (order by ${order}) as o, h0.hash
     from ${rowsOf(of, { kind: 'page', fromStart }, 2)} ${value(of)} ${hashOf(of, key, 0)}
-)
-select (select to_jsonb((array_agg(key order by o))[1:${keysShownMax}]) from judged where hash = any ($1::int8[])) as keys,
-       (select key from judged order by o desc limit 1) as cursor, (select count(*)::float8 from judged) as rows`;
+)`;
+  return withToCome(
+    of.toCome,
+    [judged],
+    `select (select to_jsonb((array_agg(key order by o))[1:${keysShownMax}]) from judged where hash = any ($1::int8[])) as keys,
+       (select key from judged order by o desc limit 1) as cursor, (select count(*)::float8 from judged) as rows`,
+  );
 }
 
 /** For an operator to paste: the rows behind a number, their keys alone. */
 export function rowsBehind(of: Foreseen, condition: (derivation: FillTarget['derivation']) => string): string {
   const { derivation: d } = of.target;
   const keys = d.key.map((k) => `r.${k.ident}`).join(', ');
-  return `select ${keys} from ${of.foreseen.source(relation(of))} ${value(of)} where ${empty(of)} and ${condition(d)} order by ${keys} limit 100;`;
+  const rows = `select ${keys} from ${of.foreseen.source(relation(of))} ${value(of)} where ${empty(of)} and ${condition(d)} order by ${keys} limit 100;`;
+  return withToCome(of.toCome, [], rows);
 }
 
 /** The same for keys of a unique index that several rows would have. */
@@ -124,5 +171,6 @@ export function keysBehind(of: Foreseen, key: UniqueKey): string {
   const names = key.parts.map((_, i) => `k${i}`);
   const parts = key.parts.map((part, i) => `${part} as k${i}`).join(', ');
   const grouped = names.map((name) => `u.${name}`).join(', ');
-  return `select array_agg(array[${d.key.map((k) => `r.${k.ident}::text`).join(', ')}]) as keys, count(*) as rows from ${of.foreseen.source(relation(of))} ${value(of)} cross join lateral (select ${parts} from ${filledRow(of)} where ${applies(key)}) as u group by ${grouped} having count(*) > 1 and bool_or(${empty(of)}) order by 2 desc limit 100;`;
+  const rows = `select array_agg(array[${d.key.map((k) => `r.${k.ident}::text`).join(', ')}]) as keys, count(*) as rows from ${of.foreseen.source(relation(of))} ${value(of)} cross join lateral (select ${parts} from ${filledRow(of)} where ${applies(key)}) as u group by ${grouped} having count(*) > 1 and bool_or(${empty(of)}) order by 2 desc limit 100;`;
+  return withToCome(of.toCome, [], rows);
 }

@@ -3,8 +3,8 @@ import type { LiveMigration } from '@highwater/migration';
 import type { ControlContext } from '../context.js';
 import { resolvePlan } from '../resolve.js';
 
-/** A start waits no longer for it: what is left then is sampled, or said to be unknown. */
-const msMax = 30_000;
+/** A start waits no longer for it: what cannot be read through in that time is sampled. */
+const msMax = 5_000;
 
 /**
  * Looks ahead once, before anything is written, and keeps it, so that the outcome can be held against it. A forecast that fails keeps no migration from
