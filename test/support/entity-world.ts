@@ -64,35 +64,20 @@ export const allWell = {
   oursNotRecorded: 0,
 };
 
-/**
- * The old application, and beside it one that makes the workspace of every third organization itself, a moment later in a transaction of its
- * own: whoever comes first makes it. Statements that fail are kept.
- */
-export function tenantWriter(
-  client: pg.Client,
-  options: { prefix: string; everyMs?: number; groups?: boolean },
-): { readonly failed: string[]; statements(): number; stop(): Promise<void> } {
-  const { prefix, everyMs = 10, groups = true } = options;
+export interface Writer {
+  /** Statements that failed. */
+  readonly failed: string[];
+  statements(): number;
+  stop(): Promise<void>;
+}
+
+/** An application that writes again and again until it is stopped; one that fails goes on. */
+export function writeAgain(client: pg.Client, everyMs: number, once: (n: number) => Promise<unknown>): Writer {
   const failed: string[] = [];
   let [n, going] = [0, true];
-  const once = async (): Promise<void> => {
-    const id = `${prefix}${n}`;
-    const member = `insert into "OrgMember" ("orgId", "userId", role) values ('${id}', 'u${n}', 'OWNER')`;
-    const group = `insert into "Group" values ('g${id}', '${id}'); insert into "Activity" ("groupId") values ('g${id}')`;
-    await client.query(
-      `begin; insert into "Organization" values ('${id}', 'new'); ${member}; ${groups ? group : ''}; commit`,
-    );
-    if (n % 3 === 0)
-      await client.query(
-        `insert into "Workspace" values ('${id}', 'new', 'app-${id}', now()) on conflict (id) do nothing`,
-      );
-    await client.query(
-      `insert into "OrgMember" ("orgId", "userId", role) values ('o${(n % 20) + 1}', 'late ${id}', 'MEMBER')`,
-    );
-  };
   const done = (async () => {
     for (; going; n += 1) {
-      await once().catch(async (error: unknown) => {
+      await once(n).catch(async (error: unknown) => {
         failed.push(String(error));
         await client.query('rollback').catch(() => undefined);
       });
@@ -107,4 +92,29 @@ export function tenantWriter(
       await done;
     },
   };
+}
+
+/**
+ * The old application, and beside it one that makes the workspace of every third organization itself, a moment later in a transaction of its
+ * own: whoever comes first makes it.
+ */
+export function tenantWriter(
+  client: pg.Client,
+  { prefix, everyMs = 10, groups = true }: { prefix: string; everyMs?: number; groups?: boolean },
+): Writer {
+  return writeAgain(client, everyMs, async (n) => {
+    const id = `${prefix}${n}`;
+    const member = `insert into "OrgMember" ("orgId", "userId", role) values ('${id}', 'u${n}', 'OWNER')`;
+    const group = `insert into "Group" values ('g${id}', '${id}'); insert into "Activity" ("groupId") values ('g${id}')`;
+    await client.query(
+      `begin; insert into "Organization" values ('${id}', 'new'); ${member}; ${groups ? group : ''}; commit`,
+    );
+    if (n % 3 === 0)
+      await client.query(
+        `insert into "Workspace" values ('${id}', 'new', 'app-${id}', now()) on conflict (id) do nothing`,
+      );
+    await client.query(
+      `insert into "OrgMember" ("orgId", "userId", role) values ('o${(n % 20) + 1}', 'late ${id}', 'MEMBER')`,
+    );
+  });
 }

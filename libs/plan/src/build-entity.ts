@@ -1,6 +1,7 @@
 import { type Builder, buildRule, tableName } from './build-rule.js';
 import { type PlanPath, formatPath } from './path.js';
 import type { PlannedColumn, PlannedEntity } from './plan.js';
+import { buildUnfillable } from './build-unfillable.js';
 import type { EntityInput } from './schema.js';
 import type { RuleInput } from './schema-rule.js';
 
@@ -18,12 +19,19 @@ export function buildEntity(build: Builder, input: EntityInput, path: PlanPath):
     if (Object.hasOwn(input.key, column)) build.refuse(at, `${formatPath(at)} is part of the key already`);
     return { column, rule: isNow(value) ? { kind: 'now' } : buildRule(build, value, at) };
   });
+  if (input.createdBy === 'application' && input.unfillable !== undefined)
+    build.refuse(
+      [...path, 'unfillable'],
+      `${formatPath([...path, 'unfillable'])} is about rows that we make, and the application makes these`,
+      'leave it out: a source without an identity is waited for by nobody',
+    );
   return {
     table: tableName(input.table),
     from: tableName(input.from),
     key,
     values,
     createdBy: input.createdBy ?? 'highwater',
+    ...buildUnfillable(input.unfillable),
     indexes: input.indexes ?? {},
   };
 }

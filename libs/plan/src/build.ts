@@ -1,17 +1,10 @@
 import { isMigrationId, parseBytes, parseDurationMs } from '@highwater/kernel';
 import { type Builder, buildRule, tableName } from './build-rule.js';
 import { buildEntity } from './build-entity.js';
+import { buildUnfillable } from './build-unfillable.js';
 import { planCodes } from './codes.js';
 import { type PlanPath, formatPath } from './path.js';
-import type {
-  Limits,
-  Plan,
-  PlanIssue,
-  PlannedRowSecurity,
-  PlannedTable,
-  StreamSettings,
-  UnfillablePolicies,
-} from './plan.js';
+import type { Limits, Plan, PlanIssue, PlannedRowSecurity, PlannedTable, StreamSettings } from './plan.js';
 import type { PlanPositions } from './positions.js';
 import type { PlanInput, TableInput } from './schema.js';
 
@@ -72,9 +65,7 @@ function buildTable(
     target: { column: target.column ?? '', type: target.type ?? '', addColumn: target.addColumn ?? false },
     ...(references === undefined ? {} : { references }),
     notNull: input.notNull ?? defaults.notNull ?? true,
-    ...(input.unfillable === undefined
-      ? {}
-      : { unfillable: typeof input.unfillable === 'string' ? input.unfillable : policies(input.unfillable) }),
+    ...buildUnfillable(input.unfillable),
     rule: buildRule(build, input.rule, [...path, 'rule']),
     indexes: input.indexes ?? {},
     unique: input.unique ?? {},
@@ -92,9 +83,6 @@ const buildRowSecurity = (input: NonNullable<TableInput['rowLevelSecurity']>): P
 type TargetParts = Exclude<NonNullable<TableInput['target']>, string>;
 const targetInput = (input: TableInput['target']): TargetParts =>
   typeof input === 'string' ? { column: input } : defined(input ?? {});
-
-const policies = (input: Exclude<NonNullable<TableInput['unfillable']>, string>): UnfillablePolicies =>
-  defined(input) as UnfillablePolicies;
 
 /** A key written without a value is not an override. */
 const defined = <T extends object>(value: T): T =>

@@ -60,6 +60,8 @@ describe('entities', () => {
     ['one column twice', '  - { table: w, from: o, key: { id: id }, values: { id: a } }', 'HW1004 4:57 entities[0].values.id is part of the key already'],
     ['a long name', `  - { table: w, from: o, key: { ${'x'.repeat(64)}: id } }`, 'HW1011 4:33 name'],
     ['neither', '  - { table: w, from: o, key: { id: id }, createdBy: us }', 'HW1004 4:54 entities[0].createdBy is "us"; expected highwater or application'],
+    ['a policy of what the application makes', '  - { table: w, from: o, key: { id: id }, createdBy: application, unfillable: leaveNull }', 'HW1004 4:79 entities[0].unfillable is about rows that we make'],
+    ['a policy that is none', '  - { table: w, from: o, key: { id: id }, unfillable: { InputNull: skip } }', 'HW1004 4:68 '],
     ['the same twice', '  - { table: w, from: o, key: { a: x, b: y } }\n  - { table: public.w, from: o, key: { b: y, a: x } }', 'HW1013 5:14 entity public.w from o is already made by entities[0]'],
     ['a source that comes later', '  - { table: m, from: w, key: { id: id } }\n  - { table: w, from: o, key: { id: id } }', 'HW1014 4:23 entity m is made from w, which entities[1] makes after it'],
     ['itself', '  - { table: w, from: w, key: { id: id } }', 'HW1014 4:23 entity w would be made from itself'],

@@ -82,6 +82,8 @@ export interface PlannedEntity {
   readonly values: readonly PlannedColumn[];
   /** `application`: never made by us, only waited for. */
   readonly createdBy: 'highwater' | 'application';
+  /** What sources mean of which none can be made, of whatever reason or of each named; see `entityPolicyOf`. */
+  readonly unfillable?: UnfillablePolicy | UnfillablePolicies;
   /** Index name → columns, built concurrently after the fill. */
   readonly indexes: Readonly<Record<string, readonly string[]>>;
 }

@@ -82,6 +82,12 @@ const entity = z.strictObject({
     .meta({ description: 'Their identity: column of the entity to a rule over the source row.' }),
   values: z.record(name, entityValue).optional(),
   createdBy: z.enum(['highwater', 'application']).optional(),
+  unfillable: unfillable
+    .meta({
+      description:
+        'hold: sources of which none can be made block readiness. leaveNull: they are listed and have none. For all, or by reason.',
+    })
+    .optional(),
   indexes: indexes.optional(),
 });
 

@@ -1,5 +1,5 @@
 import type { UnfillableReason } from '@highwater/kernel';
-import type { PlannedTable, UnfillablePolicy } from './plan.js';
+import type { PlannedEntity, PlannedTable, UnfillablePolicy } from './plan.js';
 
 /**
  * What a row without a value means that is listed with this reason. A column that shall become NOT NULL holds them all; one that may stay
@@ -12,4 +12,16 @@ export function policyOf(
   if (notNull) return 'hold';
   if (typeof unfillable === 'string') return unfillable;
   return unfillable?.[reason] ?? 'leaveNull';
+}
+
+/**
+ * What a source means of which no entity can be made. Held unless the plan says otherwise: nobody else notices an entity that is missing, while
+ * a row that needs it is listed too.
+ */
+export function entityPolicyOf(
+  { unfillable }: Pick<PlannedEntity, 'unfillable'>,
+  reason: UnfillableReason,
+): UnfillablePolicy {
+  if (typeof unfillable === 'string') return unfillable;
+  return unfillable?.[reason] ?? 'hold';
 }

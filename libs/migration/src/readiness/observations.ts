@@ -63,7 +63,7 @@ export interface NullsSeen {
   }[];
 }
 export interface UnfillableSeen {
-  /** Open entries of targets that shall become NOT NULL, and of entities. */
+  /** Open entries that the plan holds, of targets and of entities. */
   total: number;
   byReason: Readonly<Record<string, number>>;
   /** Filled rows that a unique index of the plan would refuse; in total and byReason too. */
@@ -93,10 +93,8 @@ export interface EntitiesSeen {
     readonly table: string;
     readonly from: string;
     readonly createdBy: 'highwater' | 'application';
-    /** Sources without their entity, counted after the bridge was there; null: not counted since. */
+    /** Sources without their entity that are not listed as unfillable, counted after the bridge was there; null: not counted since. */
     readonly missing: number | null;
-    /** Of them listed as unfillable. */
-    readonly listed: number;
   }[];
 }
 export interface VerificationSeen {

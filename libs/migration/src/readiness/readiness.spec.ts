@@ -105,18 +105,18 @@ describe('readiness', () => {
     expect(old.ready).toBe(false);
   });
 
-  const perEntity = (of: { missing: number | null; listed?: number; createdBy?: 'application' }) => ({
+  const perEntity = (of: { missing: number | null; createdBy?: 'application' }) => ({
     entities: {
       at: at(600),
-      perEntity: [{ table: 'public.Workspace', from: 'public.Organization', createdBy: 'highwater', listed: 0, ...of }],
+      perEntity: [{ table: 'public.Workspace', from: 'public.Organization', createdBy: 'highwater', ...of }],
     } as const,
   });
 
-  it('is not ready while a source has no entity, says which and who makes it, and leaves the listed ones to their list', () => {
-    const missing = one(evaluate(perEntity({ missing: 3, listed: 1 })), 'Verified');
+  it('is not ready while a source has no entity, says which and who makes it', () => {
+    const missing = one(evaluate(perEntity({ missing: 3 })), 'Verified');
     expect(missing).toMatchObject({ status: 'False', reason: 'EntitiesMissing', evidence: { 'public.Workspace': 3 } });
     expect(missing.message).toBe(
-      '2 rows of public.Organization without public.Workspace: they are made by the next pass; counted again while any is missing.',
+      '3 rows of public.Organization without public.Workspace: they are made by the next pass; counted again while any is missing.',
     );
     const theirs = one(evaluate(perEntity({ missing: 1, createdBy: 'application' })), 'Verified');
     expect(theirs.message).toContain('the application makes them');
@@ -124,7 +124,7 @@ describe('readiness', () => {
       status: 'Unknown',
       reason: 'EntitiesNotCounted',
     });
-    expect(evaluate(perEntity({ missing: 1, listed: 1 })).ready).toBe(true);
+    expect(evaluate(perEntity({ missing: 0 })).ready).toBe(true);
   });
 
   const seen = { at: at(600) };

@@ -55,7 +55,7 @@ export const noUnfillableRows = (judged: Judged): Finding =>
           `${plural(rows, 'row')} keep unique index "${index}" from being built; it is built once no two of them have the same key`,
       );
       const message = [
-        `${plural(total, 'row')} listed as unfillable (${tally(byReason)})${of}; correct them or their parents, then retry`,
+        `${plural(total, 'row')} listed as unfillable (${tally(byReason)})${of}; \`highwater unfillable\` names them; correct them or their parents, then \`highwater unfillable --retry\``,
         ...kept,
       ];
       return fails('RowsListed', `${message.join('. ')}.`, {
@@ -77,11 +77,11 @@ export const noUnfillableRows = (judged: Judged): Finding =>
 /** Undefined: every source has its entity, but for those that are listed as unfillable. */
 const entitiesMissing = (judged: Judged): Finding | undefined => {
   const found = withObservation(judged, 'entities', ({ perEntity }) => {
-    const open = perEntity.filter((one) => (one.missing ?? 0) > one.listed);
+    const open = perEntity.filter((one) => (one.missing ?? 0) > 0);
     if (open.length > 0) {
-      const parts = open.map(({ table, from, createdBy, missing, listed }) => {
+      const parts = open.map(({ table, from, createdBy, missing }) => {
         const who = createdBy === 'highwater' ? 'they are made by the next pass' : 'the application makes them';
-        return `${plural((missing ?? 0) - listed, 'row')} of ${from} without ${table}: ${who}`;
+        return `${plural(missing ?? 0, 'row')} of ${from} without ${table}: ${who}`;
       });
       const evidence = Object.fromEntries(open.map((one) => [one.table, one.missing]));
       return fails('EntitiesMissing', `${parts.join('. ')}; counted again while any is missing.`, evidence);

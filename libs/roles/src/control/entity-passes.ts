@@ -10,7 +10,7 @@ export interface EntityFacts {
   readonly sinceBridge: boolean;
   /** It began after somebody asked for `finish`; true while nobody has. */
   readonly sinceFinish: boolean;
-  /** Sources without their entity when it was over, and open entries of such, all entities; a count that is not known is one. */
+  /** Sources without their entity when it was over, and held entries of such, all entities; a count that is not known is one. */
   readonly missing: number;
   readonly msSince: number;
   readonly tookMs: number;
@@ -39,7 +39,7 @@ export function entityFacts(
     /** ISO. */
     readonly bridgedAt: string | null;
     readonly finishAskedAt: string | null;
-    /** Open entries of sources without their entity: only a pass finds that one is there by now, and closes it. */
+    /** Open entries of sources without their entity that the plan holds: only a pass finds that one is there by now, and closes it. */
     readonly listed: number;
   },
 ): EntityFacts | undefined {

@@ -14,6 +14,7 @@ import { bridgeJudged } from './acts/bridge-unused.js';
 import { afterBridge, isWanted } from './acts/verify.js';
 import type { ControlContext } from './context.js';
 import { entityFacts } from './entity-passes.js';
+import { countHeld } from './held-entities.js';
 import type { NullCounts } from './null-counts.js';
 import type { ProcessFacts } from './process-facts.js';
 import type { ProcessState } from './process-state.js';
@@ -110,13 +111,13 @@ async function readVerificationWork(
 
 async function readEntityWork(
   { database }: ControlContext,
-  { id, entities }: ProcessState,
+  process: ProcessState,
 ): Promise<{ passes: readonly EntityPass[]; listed: number }> {
-  if (entities.length === 0) return { passes: [], listed: 0 };
+  const { id } = process;
+  if (process.entities.length === 0) return { passes: [], listed: 0 };
   const [passes, unfillable] = await Promise.all([
     readEntityPasses(database.state, id),
     countUnfillableEntities(database.state, id),
   ]);
-  const counts = [...unfillable.values()].flatMap((reasons) => Object.values(reasons));
-  return { passes, listed: counts.reduce((sum, count) => sum + count, 0) };
+  return { passes, listed: countHeld(process, unfillable) };
 }

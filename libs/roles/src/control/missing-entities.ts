@@ -18,7 +18,7 @@ const lookAgainMax = 500;
 const applicationPauseMs = 500;
 
 /**
- * Counts the sources without their entity and stores it; readiness and status show it. While sources are being inserted some are always on
+ * Counts the sources without their entity, but for those that are listed, and stores it; readiness and status show it. While sources are being inserted some are always on
  * their way to their entity, so those that are found missing are looked at again: ours are made at once, the application's get a moment.
  *
  * @returns null when the server did not answer in time.
@@ -49,5 +49,5 @@ async function stillMissing(database: Database, target: EntityTarget, budget: Bu
   const keys = found.first.map((key) => ({ key }));
   const outcome = await createEntities(database.fill, target, { kind: 'keys', keys }, budget, 'sweep');
   if (outcome.kind === 'gateClosed') return Number(found.count);
-  return outcome.verdicts.filter(({ verdict }) => !['made', 'there', 'gone'].includes(verdict)).length;
+  return outcome.verdicts.filter(({ verdict }) => !['made', 'there', 'gone', 'unfillable'].includes(verdict)).length;
 }

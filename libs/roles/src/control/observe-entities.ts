@@ -1,4 +1,5 @@
 import type { EntitiesSeen as ObservedEntities, LiveMigration } from '@highwater/migration';
+import { isHeld } from './held-entities.js';
 import { nameOf, type EntitiesSeen } from './entity-status.js';
 import type { ProcessState } from './process-state.js';
 
@@ -14,13 +15,12 @@ export function entitiesSeen(process: ProcessState, state: LiveMigration, seen: 
         from: nameOf(entity.source),
         createdBy: entity.createdBy,
         missing: counts ? pass.missing : null,
-        listed: Object.values(seen.unfillable.get(entityNo) ?? {}).reduce((a, b) => a + b, 0),
       };
     }),
   };
 }
 
-/** Open entries by the entity's table; adds them to `byReason`, for whoever must repair them looks at one list. */
+/** Open entries that the plan holds, by the entity's table; adds them to `byReason`, for whoever must repair them looks at one list. */
 export function listedEntities(
   process: ProcessState,
   { unfillable }: EntitiesSeen,
@@ -29,6 +29,7 @@ export function listedEntities(
   const byTable: Record<string, number> = {};
   for (const { entityNo, entity } of process.entities)
     for (const [reason, count] of Object.entries(unfillable.get(entityNo) ?? {})) {
+      if (!isHeld(process, entityNo, reason)) continue;
       byReason[reason] = (byReason[reason] ?? 0) + count;
       byTable[nameOf(entity.table)] = (byTable[nameOf(entity.table)] ?? 0) + count;
     }

@@ -1,6 +1,6 @@
-import { unfillableReasons } from '@highwater/kernel';
+import { unfillableReasons, type UnfillableReason } from '@highwater/kernel';
 import type { LiveMigration } from '@highwater/migration';
-import { policyOf, type UnfillablePolicy } from '@highwater/plan';
+import { entityPolicyOf, policyOf, type UnfillablePolicy } from '@highwater/plan';
 import type { ControlContext } from './context.js';
 import type { Page, UnfillableListFilter, UnfillableRowView } from './port.js';
 import { entitiesOf } from './planned-entities.js';
@@ -62,11 +62,11 @@ export const entrySources = {
 } satisfies Record<string, EntrySource>;
 
 /**
- * $5, $6: the pairs of target and reason that the plan holds. A filled row that keeps a unique index of the plan from being built is held
- * whatever the plan says of rows without a value, and so is a source whose entity cannot be made.
+ * $5, $6: the pairs of target or entity and reason that the plan holds. A filled row that keeps a unique index of the plan from being
+ * built is held whatever the plan says of rows without a value.
  */
 export const withPolicy = (list: string): string =>
-  `select u.*, case when u.collides or u.target_no < 0 or (u.target_no, u.reason) in (select * from unnest($5::int[], $6::text[])) then 'hold' else 'leaveNull' end as policy
+  `select u.*, case when u.collides or (u.target_no, u.reason) in (select * from unnest($5::int[], $6::text[])) then 'hold' else 'leaveNull' end as policy
      from (${list}) as u`;
 
 /** $2: numbers of targets and, from −1 down, of entities; $3: reason; $4: policy. */
@@ -79,9 +79,12 @@ const entries = `select * from (${withPolicy(
 /** What a filter names, and the reasons that the plan holds on each target. Throws HW6020. */
 export function namedEntries(id: string, state: LiveMigration, filter: UnfillableListFilter) {
   const { plan } = readPlan(state.planSource).parsed;
-  const held = plan.tables.flatMap((entry, targetNo) =>
-    unfillableReasons.filter((reason) => policyOf(entry, reason) === 'hold').map((reason) => ({ targetNo, reason })),
-  );
+  const heldBy = (targetNo: number, policy: (reason: UnfillableReason) => UnfillablePolicy) =>
+    unfillableReasons.filter((reason) => policy(reason) === 'hold').map((reason) => ({ targetNo, reason }));
+  const held = [
+    ...plan.tables.flatMap((entry, targetNo) => heldBy(targetNo, (reason) => policyOf(entry, reason))),
+    ...plan.entities.flatMap((entity, no) => heldBy(-1 - no, (reason) => entityPolicyOf(entity, reason))),
+  ];
   return { ...entriesNamed(id, state.targets, entitiesOf(plan), filter.table), held };
 }
 

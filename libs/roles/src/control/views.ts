@@ -34,7 +34,7 @@ export interface EntityStatus {
   readonly passDone: boolean;
   readonly sourcesSeen: number;
   readonly sourcesExpected: number;
-  /** Sources without their entity when they were counted last, the unfillable ones included; null: not counted. */
+  /** Sources without their entity when they were counted last, the unfillable ones not among them; null: not counted. */
   readonly missing: number | null;
   /** Sources of which none can be made, listed with the reason. */
   readonly unfillable: number;

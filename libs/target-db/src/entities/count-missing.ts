@@ -4,7 +4,7 @@ import { databaseError } from '../session/errors.js';
 import type { EntityTarget } from '../target.js';
 import { countMissing } from './statements.js';
 
-/** Sources without their entity. */
+/** Sources without their entity that no entry explains. */
 export interface MissingEntities {
   readonly count: bigint;
   /** Keys of the first of them, as the server's own text. */
@@ -12,14 +12,14 @@ export interface MissingEntities {
 }
 
 /**
- * Counts the sources that could have their entity and have none; those of which none can be made are not among them, they are listed with a
- * reason. Reads the whole source.
+ * Counts the sources that could have their entity and have none; those of which none can be made are not among them, nor
+ * those that the server refused: both are listed with a reason. Reads the whole source.
  *
  * @returns undefined when the server did not answer in time.
  */
 export async function countMissingEntities(
   fill: Access,
-  { entity }: EntityTarget,
+  { entity, migrationId, entityNo }: EntityTarget,
   limits: { readonly timeoutMs: number; readonly first?: number },
 ): Promise<MissingEntities | undefined> {
   const doing = `counting rows of ${entity.source.ident} without their ${entity.table.ident}`;
@@ -29,7 +29,11 @@ export async function countMissingEntities(
         `set local statement_timeout = ${Math.max(1, Math.round(limits.timeoutMs))}; set transaction read only`,
       );
       return (
-        await client.query<{ count: string; first: string[][] | null }>(countMissing(entity), [limits.first ?? 10])
+        await client.query<{ count: string; first: string[][] | null }>(countMissing(entity), [
+          limits.first ?? 10,
+          migrationId,
+          entityNo,
+        ])
       ).rows;
     });
     return { count: BigInt(rows[0]?.count ?? '0'), first: rows[0]?.first ?? [] };

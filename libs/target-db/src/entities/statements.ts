@@ -105,18 +105,31 @@ export function makeEntity(
   );
 }
 
+/** Of the source, by name: more than these nobody has granted us to read. */
+function columnsRead({ source: { relid, columns }, sourceKey, inputs }: CompiledEntity): string {
+  const read = inputs.find((input) => input.relid === relid)?.columns ?? [];
+  const idents = [...sourceKey.map(({ ident }) => ident), ...read.flatMap((name) => columns.get(name)?.ident ?? [])];
+  return [...new Set(idents)].map((ident) => `r.${ident}`).join(', ');
+}
+
 /** The named sources whose entity is not there, and why it cannot be made: NULL when something took the row away. */
 export const sourcesLeft = (entity: CompiledEntity): string =>
   `select ${keyTexts(sourcesOf(entity), 'r')}, (${entity.reason})::pg_catalog.text as reason from ${named(entity)} where not (${entity.exists})`;
 
-/** Sources that could have their entity and have none: how many, and the first `$1` of them. */
+/**
+ * Sources that could have their entity, have none and are not listed as unfillable: how many, and the first `$1` of them; `$2`, `$3` migration and
+ * entity number. OFFSET 0: why one cannot be made is asked of those without entity only, not of every row before.
+ */
 export function countMissing(entity: CompiledEntity): string {
   const keyed = sourcesOf(entity);
-  const missing = `from ${source(entity)} as r where (${entity.reason}) is null and not (${entity.exists})`;
+  const key = entity.sourceKey.map(({ ident }) => `r.${ident}::pg_catalog.text`).join(', ');
+  const absent = `(select ${columnsRead(entity)} from ${source(entity)} as r where not (${entity.exists}) offset 0) as r`;
+  const listed =
+    'select from highwater.unfillable_entity as u where u.migration_id = $2::pg_catalog.text and u.entity_no = $3::pg_catalog.int4' +
+    ` and u.closed_at is null and u.source_key = array[${key}]::pg_catalog.text[]`;
+  const missing = `from ${absent} where (${entity.reason}) is null and not exists (${listed})`;
   return (
     `with missing as materialized (select ${entity.sourceKey.map(({ ident }) => `r.${ident}`).join(', ')} ${missing})` +
-    ` select (select pg_catalog.count(*) from missing)::pg_catalog.text as count, (select pg_catalog.json_agg(f.key) from (select pg_catalog.json_build_array(${entity.sourceKey
-      .map(({ ident }) => `r.${ident}::pg_catalog.text`)
-      .join(', ')}) as key from missing as r order by ${orderBy(keyed)} limit $1) as f) as first`
+    ` select (select pg_catalog.count(*) from missing)::pg_catalog.text as count, (select pg_catalog.json_agg(f.key) from (select pg_catalog.json_build_array(${key}) as key from missing as r order by ${orderBy(keyed)} limit $1) as f) as first`
   );
 }
