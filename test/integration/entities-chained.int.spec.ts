@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startRun, type Run } from '../support/engine-run.js';
 import {
@@ -29,7 +30,7 @@ const settled = (oracle: string, well: Record<string, number>): Promise<unknown>
   });
 const condition = async (type: string): Promise<{ status: string; reason: string; message: string } | undefined> =>
   (await run.engine.control.readiness(run.id)).conditions.find((each) => each.type === type);
-const write = async (once: (client: import('pg').Client, n: number) => Promise<unknown>): Promise<Writer> => {
+const write = async (once: (client: pg.Client, n: number) => Promise<unknown>): Promise<Writer> => {
   const client = await run.client('shop');
   const writer = writeAgain(client, 10, (n) => once(client, n));
   writers.push(writer);

@@ -147,6 +147,16 @@ describe('what leads to an entity', () => {
     expect(compiled(waited).derivations[0]?.entities).toBeUndefined();
   });
 
+  it('brings the earlier one that it is made from, which nobody else has made yet in the transaction of the first source', () => {
+    const referred = (key: string) =>
+      compiled(
+        `  - { table: Organization, from: OrgMember, key: { id: ${key} } }\n${workspace}`,
+      ).derivations[0]?.entities?.map(({ entityNo, source }) => [entityNo, source]);
+    const found = [1, 'r.id OPERATOR(pg_catalog.=) v.value'];
+    expect(referred('orgId')).toEqual([[0, 'r."orgId" OPERATOR(pg_catalog.=) v.value'], found]);
+    expect(referred('{ template: "o-{orgId}" }')).toEqual([[0, undefined], found]);
+  });
+
   it('stays what it was in a plan without entities', () => {
     const without = { ...plan(workspace, group), entities: [] };
     const result = compilePlan(without, catalog);

@@ -10,14 +10,14 @@ export interface EntityFacts {
   readonly sinceBridge: boolean;
   /** It began after somebody asked for `finish`; true while nobody has. */
   readonly sinceFinish: boolean;
-  /** Sources without their entity when it was over, and held entries of such, all entities; a count that is not known is one. */
+  /** Sources without their entity when it was over that are not listed, all entities; a count that is not known is one. */
   readonly missing: number;
   readonly msSince: number;
   readonly tookMs: number;
 }
 
-/** A pass reads every source row: about a twentieth of the time goes into it, and ten minutes is the longest pause (a pass may have been paused itself). */
-const idleFactor = 20;
+/** A pass reads every source row: a small part of the time goes into it, a larger one while somebody waits for what is missing; ten minutes is the longest pause (a pass may have been paused itself). */
+const idleFactor = { missing: 5, complete: 20 } as const;
 const pauseMsMax = 600_000;
 /** While entities are missing somebody waits for them; otherwise hints and bridge make them, and a pass only proves it. */
 const pauseMsMin = { missing: 2_000, complete: 15_000 } as const;
@@ -26,8 +26,8 @@ const pauseMsMin = { missing: 2_000, complete: 15_000 } as const;
 export function entityPassDue(facts: EntityFacts): boolean {
   if (facts.open) return false;
   if (facts.pass < 0 || !facts.sinceBridge || !facts.sinceFinish) return true;
-  const least = facts.missing > 0 ? pauseMsMin.missing : pauseMsMin.complete;
-  return facts.msSince > Math.min(pauseMsMax, Math.max(least, facts.tookMs * idleFactor));
+  const which = facts.missing > 0 ? 'missing' : 'complete';
+  return facts.msSince > Math.min(pauseMsMax, Math.max(pauseMsMin[which], facts.tookMs * idleFactor[which]));
 }
 
 /** The facts from the stored passes. Undefined: the plan has no entities. */
@@ -39,8 +39,6 @@ export function entityFacts(
     /** ISO. */
     readonly bridgedAt: string | null;
     readonly finishAskedAt: string | null;
-    /** Open entries of sources without their entity that the plan holds: only a pass finds that one is there by now, and closes it. */
-    readonly listed: number;
   },
 ): EntityFacts | undefined {
   if (of.entities === 0) return undefined;
@@ -53,7 +51,7 @@ export function entityFacts(
     open: all && here.some((pass) => !pass.done),
     sinceBridge: since(of.bridgedAt),
     sinceFinish: since(of.finishAskedAt),
-    missing: here.reduce((sum, pass) => sum + (pass.missing ?? 1), of.listed),
+    missing: here.reduce((sum, pass) => sum + (pass.missing ?? 1), 0),
     msSince: Math.min(Infinity, ...here.map((pass) => pass.msSince ?? 0)),
     tookMs: Math.max(0, ...here.map((pass) => pass.tookMs)),
   };

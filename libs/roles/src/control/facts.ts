@@ -1,20 +1,17 @@
 import { begunPhases, type LiveMigration } from '@highwater/migration';
 import {
-  countUnfillableEntities,
   openRanges,
   readEntityPasses,
   readFillProgress,
   readVerification,
   type StoredOperation,
   type TargetProgress,
-  type EntityPass,
 } from '@highwater/target-db';
 import { currentFence, isReached } from './acts/fence.js';
 import { bridgeJudged } from './acts/bridge-unused.js';
 import { afterBridge, isWanted } from './acts/verify.js';
 import type { ControlContext } from './context.js';
 import { entityFacts } from './entity-passes.js';
-import { countHeld } from './held-entities.js';
 import type { NullCounts } from './null-counts.js';
 import type { ProcessFacts } from './process-facts.js';
 import type { ProcessState } from './process-state.js';
@@ -52,8 +49,8 @@ export async function readFacts(
     (sum, one) => sum + Object.values(one.unfillable).reduce((a, b) => a + b, 0),
     0,
   );
-  const entities = await readEntityWork(context, process);
   const verification = await readVerificationWork(context, process, state, open('verify') !== undefined);
+  const passes = process.entities.length === 0 ? [] : await readEntityPasses(context.database.state, process.id);
   const facts: ProcessFacts = {
     phase: state.phase,
     started: begunPhases.includes(state.phase) || (state.phase === 'preflighted' && open('start') !== undefined),
@@ -69,9 +66,8 @@ export async function readFacts(
     nulls: seen.nulls.total,
     unfillableOpen,
     chunkRowsMax: state.limits.chunkRowsMax,
-    entities: entityFacts(entities.passes, {
+    entities: entityFacts(passes, {
       entities: process.entities.length,
-      listed: entities.listed,
       epoch: Math.max(state.epoch, 1),
       bridgedAt: state.bridge?.at ?? null,
       finishAskedAt: open('finish')?.requestedAt ?? null,
@@ -107,17 +103,4 @@ async function readVerificationWork(
   if (asked || !isWanted(state)) return { verificationWanted: false, verificationBegun: false };
   const [first] = await readVerification(database.state, id);
   return { verificationWanted: true, verificationBegun: first?.runId === afterBridge };
-}
-
-async function readEntityWork(
-  { database }: ControlContext,
-  process: ProcessState,
-): Promise<{ passes: readonly EntityPass[]; listed: number }> {
-  const { id } = process;
-  if (process.entities.length === 0) return { passes: [], listed: 0 };
-  const [passes, unfillable] = await Promise.all([
-    readEntityPasses(database.state, id),
-    countUnfillableEntities(database.state, id),
-  ]);
-  return { passes, listed: countHeld(process, unfillable) };
 }

@@ -77,8 +77,11 @@ describe('the next act for entities', () => {
     expect(act({ entities: complete })).toEqual({ kind: 'wait', reason: 'AwaitingCutover' });
     expect(act({ entities: { ...complete, missing: 1, msSince: 3_000 } })).toMatchObject({ kind: 'createEntities' });
     const slow = { ...complete, missing: 1, tookMs: 10_000 };
-    expect(act({ entities: { ...slow, msSince: 100_000 } })).toEqual({ kind: 'wait', reason: 'AwaitingCutover' });
-    expect(act({ entities: { ...slow, msSince: 201_000 } })).toMatchObject({ kind: 'createEntities' });
+    expect(act({ entities: { ...slow, msSince: 40_000 } })).toEqual({ kind: 'wait', reason: 'AwaitingCutover' });
+    expect(act({ entities: { ...slow, msSince: 51_000 } })).toMatchObject({ kind: 'createEntities' });
+    const proof = { ...slow, missing: 0 };
+    expect(act({ entities: { ...proof, msSince: 100_000 } })).toEqual({ kind: 'wait', reason: 'AwaitingCutover' });
+    expect(act({ entities: { ...proof, msSince: 201_000 } })).toMatchObject({ kind: 'createEntities' });
     expect(act({ entities: { ...slow, tookMs: 9e9, msSince: 601_000 } })).toMatchObject({ kind: 'createEntities' });
   });
 

@@ -19,6 +19,8 @@ export interface ProcessState {
   creating?: string | undefined;
   /** What was counted last; monotonic time of the next count. */
   entitiesCounted?: { readonly created: ReadonlyMap<number, number>; readonly dueAtMs: number };
+  /** Monotonic time of the next look at listed entities, and the pause before it. */
+  entitiesRetried?: { readonly dueAtMs: number; readonly pauseMs: number };
   /** The last act failed and is tried again. */
   blocked: boolean;
   /** finish takes the stream down: it is projected as gone from then on, so that no relay comes back and calls it broken. */

@@ -15,6 +15,7 @@ import { failpoint } from '@highwater/telemetry';
 import type { ControlContext } from '../context.js';
 import { countMissing } from '../missing-entities.js';
 import type { ProcessState } from '../process-state.js';
+import { retryHeldEntities } from './retry-entities.js';
 
 /** Longest time without looking whether the pass is still wanted. */
 const roundMsMax = 1_000;
@@ -51,7 +52,7 @@ export async function entityRound(
 ): Promise<void> {
   if (process.entities.length === 0 || state.pause !== 'running') return;
   try {
-    await goOn(context, process, state, signal);
+    if (await goOn(context, process, state, signal)) await retryHeldEntities(context, process, state, signal);
   } catch (error) {
     // what the status shows until the next round succeeds; a driver's own text may quote a value
     process.creating = databaseError(error, 'making entities').message;
@@ -59,19 +60,20 @@ export async function entityRound(
   }
 }
 
+/** @returns whether no pass is under way. */
 async function goOn(
   { database, metrics }: ControlContext,
   process: ProcessState,
   state: LiveMigration,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const began = performance.now();
   for (const pass of await readEntityPasses(database.state, process.id)) {
     const target = process.entities[pass.entityNo];
     if (target === undefined || pass.done || pass.epoch !== Math.max(state.epoch, 1)) continue;
     let { cursor, sourcesSeen } = pass;
     for (let ended = target.entity.createdBy === 'application'; !ended;) {
-      if (signal.aborted || performance.now() - began > roundMsMax) return;
+      if (signal.aborted || performance.now() - began > roundMsMax) return false;
       process.creating = progressText(target, pass, sourcesSeen);
       const page = await createEntities(
         database.fill,
@@ -80,7 +82,7 @@ async function goOn(
         state.limits,
         'sweep',
       );
-      if (page.kind === 'gateClosed') return;
+      if (page.kind === 'gateClosed') return false;
       const labels = { migration: process.id, table: target.entity.table.name, source: 'pass' };
       metrics.entitiesMade.inc(labels, page.made);
       await failpoint('control.afterEntityPage'); // its entities are committed, the cursor is not moved
@@ -96,6 +98,7 @@ async function goOn(
     await endEntityPass(database.state, process.id, pass);
   }
   process.creating = undefined;
+  return !process.finishing;
 }
 
 function progressText({ entity }: EntityTarget, pass: EntityPass, seen: number): string {

@@ -1,13 +1,10 @@
 import {
   closeUnfillable,
   closeUnfillableEntities,
-  createEntities,
   fillBatch,
   markOperation,
   openOperations,
-  openUnfillableEntityKeys,
   openUnfillableKeys,
-  type EntityTarget,
   type FillTarget,
   type GateName,
   type HintVerdict,
@@ -19,6 +16,7 @@ import { gateOf, type ControlContext } from '../context.js';
 import type { ProcessState } from '../process-state.js';
 import { plannedEntities } from '../planned-entities.js';
 import { entriesNamed } from '../targets-named.js';
+import { retryEntities } from './retry-entities.js';
 
 /** Rows of one fill transaction: bad rows are bisected, and most of these are bad. */
 const batchRows = 100;
@@ -56,7 +54,10 @@ export async function retryUnfillable(
   // entities first: rows may be listed for want of them
   const entities = { made: 0, closed: 0 };
   for (const target of process.entities.filter((one) => named.entities.includes(one.entityNo))) {
-    entities.made += await retryEntity(context, state, target, reason ?? null, signal);
+    const gate = retryGate(state);
+    const made = await retryEntities(database, target, { reason: reason ?? null, gate, limits: state.limits }, signal);
+    if (made === 'gateClosed') throw retryStopped(target.migrationId, gate);
+    entities.made += made;
     entities.closed += await closeUnfillableEntities(database.fill, target);
   }
   for (const target of process.targets.filter((one) => named.targets.includes(one.targetNo))) {
@@ -66,32 +67,6 @@ export async function retryUnfillable(
   const { dead_letter: _never, parked: _neither, ...result } = outcome;
   const all = process.entities.length === 0 ? result : { ...result, entities };
   await markOperation(database.state, operation.id, 'succeeded', { result: all });
-}
-
-async function retryEntity(
-  { database }: ControlContext,
-  state: LiveMigration,
-  target: EntityTarget,
-  reason: string | null,
-  signal: AbortSignal,
-): Promise<number> {
-  const gate = retryGate(state);
-  let made = 0;
-  for (let after: readonly string[] | null = null; ;) {
-    signal.throwIfAborted();
-    const keys: string[][] = await openUnfillableEntityKeys(database.state, target, {
-      reason,
-      after,
-      limit: batchRows,
-    });
-    const last = keys.at(-1);
-    if (!last) return made;
-    const request = { kind: 'keys', keys: keys.map((key) => ({ key })) } as const;
-    const outcome = await createEntities(database.fill, target, request, state.limits, gate);
-    if (outcome.kind === 'gateClosed') throw retryStopped(target.migrationId, gate);
-    made += outcome.made;
-    after = last;
-  }
 }
 
 /** It stops with the sweep: a pause asks for less work on the server. */
