@@ -146,6 +146,10 @@ describe('entities through the whole run', { timeout: 180_000 }, () => {
     expect(left.length).toBeGreaterThanOrEqual(6);
     expect(new Set(left.map(({ reason }) => reason))).toEqual(new Set(['InputNull']));
     expect(await run.engine.control.unfillable(run.id, { ...of, policy: 'hold' })).toEqual([]);
+    const exported: unknown[] = [];
+    for await (const page of await run.engine.control.unfillablePages(run.id, { policy: 'leaveNull' }))
+      exported.push(...page);
+    expect(exported).toHaveLength(left.length);
   });
 
   it('made by the application: waited for, and their rows filled when they arrive', async () => {

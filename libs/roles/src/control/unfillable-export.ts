@@ -11,6 +11,8 @@ interface Section {
   /** As the source numbers it. */
   readonly number: number;
   /** Reasons that the plan holds on this target. */
+  /** The number in the list of everything: of an entity −1 − its own. */
+  readonly listedAs: number;
   readonly held: readonly string[];
 }
 
@@ -31,8 +33,8 @@ async function* pages(
   sections: readonly Section[],
   { reason, policy }: UnfillableListFilter,
 ): AsyncGenerator<readonly UnfillableRowView[]> {
-  for (const { source, number, held } of sections) {
-    const of = [id, number, reason ?? null, policy ?? null, held.map(() => number), held];
+  for (const { source, number, listedAs, held } of sections) {
+    const of = [id, number, reason ?? null, policy ?? null, held.map(() => listedAs), held];
     for (let last: EntryRow | undefined; ;) {
       const rows: EntryRow[] = await context.database.state.query<EntryRow>(
         'exporting unfillable rows',
@@ -54,14 +56,17 @@ export function exportUnfillable(
   filter: UnfillableListFilter,
 ): AsyncIterable<readonly UnfillableRowView[]> {
   const { targets, entities, held } = namedEntries(id, state, filter);
+  const heldOn = (no: number): string[] => held.flatMap(({ targetNo, reason }) => (targetNo === no ? [reason] : []));
+  const section = (source: EntrySource, number: number, listedAs: number): Section => ({
+    source,
+    number,
+    listedAs,
+    held: heldOn(listedAs),
+  });
   const sections = [
-    ...entities.map((number) => ({ source: entrySources.entities, number, held: [] })),
+    ...entities.map((number) => section(entrySources.entities, number, -1 - number)),
     ...targets.flatMap((number) =>
-      [entrySources.rows, entrySources.collisions].map((source) => ({
-        source,
-        number,
-        held: held.flatMap(({ targetNo, reason }) => (targetNo === number ? [reason] : [])),
-      })),
+      [entrySources.rows, entrySources.collisions].map((source) => section(source, number, number)),
     ),
   ];
   return pages(context, id, state, sections, filter);
