@@ -3,6 +3,7 @@
 //
 //   npm run mutants             all of them
 //   npm run mutants -- 01 gate  those whose file name contains one of the words
+//   npm run mutants -- --check  runs no test: names the patches that no longer apply, within seconds
 //
 // A patch starts with lines `# test: <spec file>` (and `-t <name>` after it, optional) and `# takes out: <what>`. `# says: <word>` asks for
 // a certain failure: the word must stand in its message, a test that is red for another reason kills nothing.
@@ -14,7 +15,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'test', 'mutants');
-const words = process.argv.slice(2);
+const words = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+const checkOnly = process.argv.includes('--check');
 const patches = readdirSync(folder)
   .filter((name) => name.endsWith('.patch') && (words.length === 0 || words.some((word) => name.includes(word))))
   .sort();
@@ -135,6 +137,17 @@ function run(name) {
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }
+}
+
+if (checkOnly) {
+  const stale = patches.filter(
+    (name) =>
+      spawnSync('git', ['apply', '--check', '--recount', '--unidiff-zero', join(folder, name)], { cwd: root })
+        .status !== 0,
+  );
+  for (const name of stale) console.error(`${name} does not apply any more`);
+  console.log(`${patches.length - stale.length} of ${patches.length} patches apply`);
+  process.exit(stale.length === 0 ? 0 : 1);
 }
 
 const results = [];

@@ -87,13 +87,18 @@ export async function startProxiedRun(
   server: { readonly port: number },
   url: string,
   name: string,
-  { rows = 3_000, plan = '' }: { rows?: number; plan?: string } = {},
+  {
+    rows = 3_000,
+    plan = '',
+    log = () => undefined,
+  }: { rows?: number; plan?: string; log?: (line: string) => void } = {},
 ): Promise<ProxiedRun> {
   const links = await proxied(server.port);
   let fills: ProxiedRun['fills'] | undefined;
   const run = await startStreamRun(url, name, {
     plan: `${streamPlan(name)}accept: [TriggerOnUpdate]\n${plan}`,
     seed: seed(rows),
+    log,
     change: (settings: Settings) => links.through(settings),
     beside: async ({ admin }) => {
       fills = await watchFills(admin);
