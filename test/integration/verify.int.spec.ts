@@ -1,11 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   beginVerification,
+  forecastPlan,
   readMismatches,
   readVerification,
   verifyNextPage,
   verifyRange,
+  type Access,
   type FillTarget,
+  type KeyText,
 } from '@highwater/target-db';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
 import { usePostgres, waitFor } from '../support/stack.js';
@@ -95,5 +98,90 @@ describe('verification', () => {
     };
     await Promise.all([untilDone(), untilDone()]);
     expect(await look()).toMatchObject({ checked: 200, mismatches: 0, nulls: 0 });
+  });
+
+  describe('of a table without a key', () => {
+    const schema =
+      'create table account (id int primary key, tenant text); create table visit (account int, tenant text)';
+    const plan = `highwater: 1
+migration: visits
+tables:
+  - table: visit
+    target: { column: tenant, type: text }
+    rule: { via: account, to: account(id), then: { column: tenant } }
+cutover: { mode: bridge, start: manual, window: 1s }
+`;
+    const rows = 20_000;
+    async function visits(): Promise<FillTarget> {
+      prepared = await prepare(await postgres.freshDatabase(), schema, plan);
+      await prepared.admin.query(`insert into account select n, 't' || n from generate_series(0, 9) n;
+        insert into visit select n % 10, 't' || n % 10 from generate_series(1, ${rows}) n; analyze visit`);
+      return prepared.targets[0] as FillTarget;
+    }
+
+    it('reads each row once, page by page, and not what follows the page each time', async () => {
+      const target = await visits();
+      const { admin, database } = prepared;
+      await admin.query(
+        `update visit set tenant = 'other' where ctid in ('(3,7)', '(50,1)'); delete from visit where ctid < '(2,0)'`,
+      );
+      const { pages, checked, mismatches, read } = await database.fill.transaction('counting', async (client) => {
+        const within = { ...database.fill, session: (_: string, work) => work(client) } as Access;
+        const sum = { pages: 0, checked: 0, mismatches: 0 };
+        for (let cursor: KeyText | null = null; ;) {
+          const page = await verifyRange(within, target, cursor, 500);
+          sum.pages += 1;
+          sum.checked += page.checked;
+          sum.mismatches += page.mismatches;
+          cursor = page.cursor;
+          if (cursor === null) break;
+        }
+        const { rows: counted } = await client.query<{ read: string }>(
+          `select seq_tup_read as read from pg_stat_xact_user_tables where relname = 'visit'`,
+        );
+        return { ...sum, read: Number(counted[0]?.read) };
+      });
+      const left = Number((await admin.query<{ n: string }>('select count(*) as n from visit')).rows[0]?.n);
+      expect({ checked, mismatches }).toEqual({ checked: left, mismatches: 2 });
+      expect(pages).toBeGreaterThan(5);
+      expect(read).toBeLessThanOrEqual(rows + 2);
+    });
+
+    it('goes on past a row whose rule the server refuses to compute', async () => {
+      const target = await visits();
+      const { admin, database } = prepared;
+      await admin.query(`create function public.picky(place tid) returns text language plpgsql immutable as
+        $$ begin if place in ('(4,9)', '(4,10)') then raise exception 'no' using errcode = '22023'; end if; return null; end $$`);
+      const expression = `coalesce(public.picky(r.ctid), ${target.derivation.expression})`;
+      const picky = { ...target, derivation: { ...target.derivation, expression } } as FillTarget;
+      await beginVerification(database.fill, [picky], 'run');
+      await toTheEnd(picky, 'run');
+      expect((await readVerification(database.state, target.migrationId))[0]).toMatchObject({
+        checked: rows,
+        mismatches: 2,
+        done: true,
+      });
+      expect(await keys(target)).toEqual(['(4,10)', '(4,9)']);
+    });
+
+    it('is forecast row by row, like any other', async () => {
+      await visits();
+      const { admin, database, plan: parsed, catalog, targets, entities } = prepared;
+      await admin.query(
+        `update visit set tenant = null; update visit set account = 99 where ctid in (select ctid from visit limit 3)`,
+      );
+      const [table] = (await forecastPlan({ database, plan: parsed, catalog, targets, entities })).tables;
+      expect(table).toMatchObject({
+        rows,
+        rowsSeen: rows,
+        sampledPercent: null,
+        filled: rows - 3,
+        unfillable: [{ reason: 'ParentMissing', rows: 3 }],
+        notes: [],
+      });
+      // what it gives to look at them with, as it stands
+      const [orphans] = table?.unfillable ?? [];
+      expect((await admin.query({ text: orphans?.sql ?? '', rowMode: 'array' })).rows).toEqual(orphans?.keys);
+    });
   });
 });

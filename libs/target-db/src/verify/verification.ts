@@ -1,10 +1,12 @@
+import { hasKey } from '@highwater/derivation';
 import { isTransient, rowRefusal } from '../fill/row-error.js';
 import type { Access, Client } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
 import { isSqlstate, sqlstate, sqlstateOf } from '../session/sqlstate.js';
 import type { FillTarget } from '../target.js';
+import { behind, windowAfter } from './block-window.js';
 import { firstPageRows, nextPageRows, smallerPageRows } from './page-size.js';
-import { afterKey, comparePage, type KeyText } from './verify-range.js';
+import { comparePage, pageConditions, pageTable, type KeyText } from './verify-range.js';
 
 /** How far one target is. */
 export interface VerificationProgress {
@@ -89,7 +91,7 @@ export async function verifyNextPage(fill: Access, target: FillTarget, runId: st
       const page = await comparePage(client, target, at.cursor, at.pageRows);
       await moveOn(client, target, {
         ...page,
-        pageRows: nextPageRows(at.pageRows, page.checked, performance.now() - began),
+        pageRows: nextPageRows(at.pageRows, page.looked, performance.now() - began),
       });
       return page.cursor === null;
     });
@@ -149,7 +151,7 @@ async function onFailedPage(fill: Access, target: FillTarget, runId: string, sta
       );
       return false;
     }
-    const key = await keyAfter(client, target, at.cursor);
+    const { key, cursor } = await keyAfter(client, target, at.cursor);
     if (key)
       await client.query(
         `insert into highwater.mismatch (migration_id, target_no, key, sqlstate) values ($1, $2, $3, $4)
@@ -157,19 +159,29 @@ async function onFailedPage(fill: Access, target: FillTarget, runId: string, sta
         [target.migrationId, target.targetNo, key, state],
       );
     const counts = { checked: key ? 1 : 0, mismatches: key ? 1 : 0, nulls: 0 };
-    await moveOn(client, target, { cursor: key, ...counts, pageRows: 1 });
-    return key === null;
+    await moveOn(client, target, { cursor, ...counts, pageRows: 1 });
+    return cursor === null;
   });
 }
 
-/** The next key alone: nothing of the rule is computed. */
-async function keyAfter(client: Client, target: FillTarget, cursor: KeyText | null): Promise<KeyText | null> {
+/** The next key alone, and where to go on: nothing of the rule is computed. */
+async function keyAfter(
+  client: Client,
+  target: FillTarget,
+  cursor: KeyText | null,
+): Promise<{ key: KeyText | null; cursor: KeyText | null }> {
   const { key, table } = target.derivation;
   const keys = key.map((k) => `r.${k.ident}`);
+  const window = hasKey(target.derivation) ? undefined : windowAfter(cursor, 1);
   const { rows } = await client.query<{ key: string[] }>(
-    `select array[${keys.map((k) => `${k}::text`).join(', ')}] as key from ${table.ident} as r
-      ${cursor === null ? '' : `where ${afterKey(target, 1)}`} order by ${keys.join(', ')} limit 1`,
+    `select array[${keys.map((k) => `${k}::text`).join(', ')}] as key from ${pageTable(target)}
+      ${pageConditions(target, cursor === null, 1, window)} order by ${keys.join(', ')} limit 1`,
     [...(cursor ?? [])],
   );
-  return rows[0]?.key ?? null;
+  const found = rows[0]?.key ?? null;
+  if (found !== null || !window) return { key: found, cursor: found };
+  const size = await client.query<{ blocks: string }>(
+    `select pg_relation_size(${table.relid}::oid) / current_setting('block_size')::int8 as blocks`,
+  );
+  return { key: null, cursor: behind(window, Number(size.rows[0]?.blocks ?? 0)) };
 }

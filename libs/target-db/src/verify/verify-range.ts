@@ -1,6 +1,8 @@
+import { hasKey } from '@highwater/derivation';
 import type { Access, Client } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
 import type { FillTarget } from '../target.js';
+import { behind, windowAfter, type BlockWindow } from './block-window.js';
 
 /** A key as the server's own text, one element per key column. */
 export type KeyText = readonly string[];
@@ -11,33 +13,53 @@ export interface VerifiedRange {
   readonly mismatches: number;
   /** Rows without value are counted by NullCountZero and listed as unfillable, never as mismatches. */
   readonly nulls: number;
-  /** Last key looked at; null: the end of the table was reached. */
+  /** Last key looked at, or the last place in a table without a key; null: the end of the table was reached. */
   readonly cursor: KeyText | null;
 }
 
 /** Rows after a key, which starts at parameter `first`. */
-export function afterKey(target: FillTarget, first: number): string {
+function afterKey(target: FillTarget, first: number): string {
   const { key } = target.derivation;
   return `(${key.map((k) => `r.${k.ident}`).join(', ')}) > (${key.map((k, i) => `$${i + first}::text::${k.type}`).join(', ')})`;
 }
 
-/** One page: `$1` rows at most, `$2`, `$3` migration and target, `$4…` the key to start after. Exported for `plan`, which prints it. */
-export function verifyStatement(target: FillTarget, fromStart: boolean): string {
+/** Rows of a page after the cursor in `$4…`; of a table without a key those that lie in the window. */
+export function pageConditions(target: FillTarget, fromStart: boolean, first: number, window?: BlockWindow): string {
+  const after = fromStart ? [] : [afterKey(target, first)];
+  const inside = window ? [`r.ctid < '(${window.to},0)'::pg_catalog.tid`] : [];
+  return after.length + inside.length === 0 ? '' : `where ${[...after, ...inside].join(' and ')}`;
+}
+
+/** Rows of a table without a key lie at places of its own, not at those of tables that inherit from it. */
+export const pageTable = (target: FillTarget): string =>
+  `${hasKey(target.derivation) ? '' : 'only '}${target.derivation.table.ident} as r`;
+
+/**
+ * One page: `$1` rows at most (null: all of the window), `$2`, `$3` migration and target, `$4…` the key to start after. Exported for `plan`, which
+ * prints it.
+ *
+ * Of a table without a key the page is a window of blocks: no index gives its rows in an order, so that a page with a limit alone would read and
+ * sort all that follows it.
+ */
+export function verifyStatement(target: FillTarget, fromStart: boolean, window?: BlockWindow): string {
   const { derivation: d } = target;
   const keys = d.key.map((k) => `r.${k.ident}`);
-  const after = fromStart ? '' : `where ${afterKey(target, 4)}`;
+  const where = pageConditions(target, fromStart, 4, window);
+  const blocks = window
+    ? `,\n       pg_relation_size(${d.table.relid}::oid) / current_setting('block_size')::int8 as blocks`
+    : '';
   return `
 with page as materialized ( /* numbered outside of the limit, so that only the page is read */
   select p.*, row_number() over () as o
     from (select array[${keys.map((k) => `${k}::text`).join(', ')}] as key, r.${d.target.ident} is null as empty,
                  r.${d.target.ident} is not null and r.${d.target.ident} is distinct from (${d.expression}) as mismatch
-            from ${d.table.ident} as r ${after} order by ${keys.join(', ')} limit $1) as p
+            from ${pageTable(target)} ${where} order by ${keys.join(', ')} limit $1) as p
 ), listed as (
   insert into highwater.mismatch (migration_id, target_no, key) select $2::text, $3::int, key from page where mismatch
   on conflict (migration_id, target_no, key) do update set found_at = clock_timestamp(), sqlstate = null, kept = null
 )
 select count(*) as checked, count(*) filter (where mismatch) as mismatches, count(*) filter (where empty) as nulls,
-       (select to_json(key) from page order by o desc limit 1) as cursor
+       (select to_json(key) from page order by o desc limit 1) as cursor${blocks}
   from page`;
 }
 
@@ -46,29 +68,35 @@ interface PageRow {
   mismatches: string;
   nulls: string;
   cursor: string[] | null;
+  blocks?: string;
 }
 
-/** Compares the next `rows` keys after `cursor` in the caller's transaction. The driver's own error is thrown. */
+/**
+ * Compares the next `rows` keys after `cursor` in the caller's transaction; of a table without a key about as many. The driver's own error is thrown.
+ *
+ * @returns with `looked`, the rows that the page was meant to have where it was whole: what the size of the next one follows.
+ */
 export async function comparePage(
   client: Client,
   target: FillTarget,
   cursor: KeyText | null,
   rows: number,
-): Promise<VerifiedRange> {
-  const found = await client.query<PageRow>(verifyStatement(target, cursor === null), [
-    rows,
+): Promise<VerifiedRange & { readonly looked: number }> {
+  const window = hasKey(target.derivation) ? undefined : windowAfter(cursor, rows);
+  const found = await client.query<PageRow>(verifyStatement(target, cursor === null, window), [
+    window && rows > 1 ? null : rows,
     target.migrationId,
     target.targetNo,
     ...(cursor ?? []),
   ]);
   const page = found.rows[0];
   const checked = Number(page?.checked ?? 0);
-  return {
-    checked,
-    mismatches: Number(page?.mismatches ?? 0),
-    nulls: Number(page?.nulls ?? 0),
-    cursor: checked < rows ? null : (page?.cursor ?? null),
-  };
+  const counts = { checked, mismatches: Number(page?.mismatches ?? 0), nulls: Number(page?.nulls ?? 0) };
+  const last = page?.cursor ?? null;
+  if (!window) return { ...counts, looked: checked, cursor: checked < rows ? null : last };
+  // one row alone: others may follow it in its block
+  const alone = rows === 1 && last !== null;
+  return { ...counts, looked: rows, cursor: alone ? last : behind(window, Number(page?.blocks ?? 0)) };
 }
 
 /** Compares stored with derived value, by value, over the next `rows` keys after `cursor`; resumable by the cursor it returns. */
@@ -80,7 +108,8 @@ export async function verifyRange(
 ): Promise<VerifiedRange> {
   const doing = `verifying ${target.derivation.table.ident}`;
   try {
-    return await fill.session(doing, (client) => comparePage(client, target, cursor, rows));
+    const { looked: _, ...range } = await fill.session(doing, (client) => comparePage(client, target, cursor, rows));
+    return range;
   } catch (error) {
     throw databaseError(error, doing);
   }
