@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import { blocking, runAssertions, runPreflight } from '@highwater/target-db';
+import { blocking, runAssertions, runLastingAssertions, runPreflight, type Access } from '@highwater/target-db';
 import { quickPlan, startRun } from '../support/engine-run.js';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
 import { usePostgres, waitFor } from '../support/stack.js';
@@ -38,6 +38,35 @@ describe('assertions of a plan', () => {
       typo: expect.stringMatching(/"Activitie" does not exist/) as string,
     });
     expect(JSON.stringify(found)).not.toMatch(/canary/);
+  });
+
+  it('count again what the application is about to write, and keep the number of what stays', async () => {
+    prepared = await prepare(await postgres.freshDatabase(), workspaceSchema, workspacePlan);
+    const { admin, database } = prepared;
+    await admin.query(`${workspaceSeed}; alter table "Group" drop constraint "Group_orgId_fkey"`);
+    await admin.query(`insert into "Group" (id, "orgId") values ('early', 'later'), ('lost', 'nowhere')`);
+    const of = (org: string): string =>
+      `select count(*) from "Group" g where "orgId" = '${org}' and not exists (select from "Activity" a where a."groupId" = g.id)`;
+    const looks: string[] = [];
+    // its second transaction comes right after our first look
+    const watched = {
+      ...database.fill,
+      transaction: async (doing: string, work: never) => {
+        const answer = await database.fill.transaction(doing, work);
+        looks.push(doing);
+        if (looks.length === 2) await admin.query(`insert into "Activity" ("groupId") values ('early')`);
+        return answer;
+      },
+    } as Access;
+    const assertions = { arriving: of('later'), lost: of('nowhere'), fine: of('o1') };
+    expect(await runLastingAssertions(watched, assertions)).toEqual([
+      { name: 'arriving', found: 0, error: null },
+      { name: 'lost', found: 1, error: null },
+      { name: 'fine', found: 0, error: null },
+    ]);
+    // what was right at once is not asked again
+    expect(looks.filter((one) => one.includes('fine'))).toHaveLength(1);
+    expect(looks.filter((one) => one.includes('lost'))).toHaveLength(3);
   });
 
   it('write nothing, whatever they try', async () => {

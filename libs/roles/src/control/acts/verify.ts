@@ -3,7 +3,7 @@ import {
   markOperation,
   openOperations,
   readVerification,
-  runAssertions,
+  runLastingAssertions,
   verifyNextPage,
   type StoredOperation,
   type VerificationProgress,
@@ -117,7 +117,7 @@ async function complete(
     tables,
     ...(Object.keys(process.plan.assertions).length === 0
       ? {}
-      : { assertions: await runAssertions(context.database.fill, process.plan.assertions) }),
+      : { assertions: await runLastingAssertions(context.database.fill, process.plan.assertions) }),
   };
   const by: Issuer = asked ? { actor: asked.actor, operationId: asked.id } : service;
   await issue(context, process.id, 'RecordVerification', result, by);
