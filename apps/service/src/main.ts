@@ -1,6 +1,6 @@
 import { isHighwaterError, messageOf } from '@highwater/kernel';
 import { createEngine, parseSettings } from '@highwater/roles';
-import { createLogger, redactText } from '@highwater/telemetry';
+import { boundHeapGrowth, createLogger, redactText } from '@highwater/telemetry';
 import { LogOutput } from './output.js';
 import { run } from './run.js';
 
@@ -16,6 +16,7 @@ function asText(error: unknown): string {
 }
 
 // Composition root: the environment is read here, once, and nowhere else.
+boundHeapGrowth();
 const output = new LogOutput();
 const logger = createLogger({ name: 'service', destination: output });
 try {

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import {
   decodeHint,
   encodeHint,
+  hintEnd,
   hintBytesMax,
+  hintWriter,
   isPoison,
   type EntityHint,
   type FenceHint,
@@ -44,6 +46,8 @@ describe('hint codec', () => {
         ),
         (key) => {
           expect(decodeHint(encodeHint({ ...row, key }))).toEqual({ ...row, key });
+          for (const hint of [row, entity])
+            expect(hintWriter(hint)(key, hintEnd(hint))).toBe(encodeHint({ ...hint, key }));
           expect(decodeHint(new TextEncoder().encode(encodeHint({ ...row, key: ['größe'] })))).toEqual({
             ...row,
             key: ['größe'],

@@ -58,6 +58,20 @@ const textMax = 256; // migration names, table names, tokens
 
 export const encodeHint = (hint: Hint): string => JSON.stringify(hint);
 
+/** Hints of one kind and table: the same text as `encodeHint`, whose unchanging ends are written once and shared by all of them. */
+export function hintWriter(
+  head: Pick<RowHint | EntityHint, 'kind' | 'migration' | 'epoch' | 'table'>,
+): (key: readonly string[], end: HintEnd) => string {
+  const { kind, migration, epoch, table } = head;
+  const beginning = JSON.stringify({ v: 1, kind, migration, epoch, table }).slice(0, -1);
+  return (key, end) => `${beginning},"key":${JSON.stringify(key)}${end}`;
+}
+
+/** The end of every hint of one transaction. */
+export type HintEnd = string & { readonly __brand: 'HintEnd' };
+export const hintEnd = (of: Pick<RowHint, 'xid' | 'lsn'>): HintEnd =>
+  `,${JSON.stringify({ xid: of.xid, lsn: of.lsn }).slice(1)}` as HintEnd;
+
 const lsnPattern = /^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/;
 const xidPattern = /^(0|[1-9][0-9]{0,19})$/;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -4,8 +4,8 @@ export interface InFlightLimits {
   readonly resumeBelowBytes: number;
 }
 
-/** 4 MiB of hints are some 25,000 rows: several requests to Kafka ahead, and with their objects some 30 MiB of memory. */
-export const inFlightLimits: InFlightLimits = { pauseAboveBytes: 4 * 1024 * 1024, resumeBelowBytes: 2 * 1024 * 1024 };
+/** 1 MiB of hints are some 6,000 rows: the requests that are under way and as much again. More would only grow old in memory. */
+export const inFlightLimits: InFlightLimits = { pauseAboveBytes: 1024 * 1024, resumeBelowBytes: 512 * 1024 };
 
 /** `keep` between the two marks, so that a reader at the limit does not flap. */
 export function intakeVerdict(

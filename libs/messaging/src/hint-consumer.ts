@@ -127,8 +127,8 @@ export class HintConsumer {
       heartbeatInterval: Math.max(100, Math.floor(sessionTimeoutMs / 4)),
       // an idle fetch comes back in time for the next heartbeat
       maxWaitTimeInMs: Math.min(500, Math.floor(sessionTimeoutMs / 4)),
-      // some 1,600 hints at once and partition: more would only lie in memory; a larger batch still comes whole (KIP-74)
-      maxBytesPerPartition: 256 * 1024,
+      // some 400 hints at once and partition: more would only lie in memory; a larger batch still comes whole (KIP-74)
+      maxBytesPerPartition: 64 * 1024,
       allowAutoTopicCreation: false,
       readUncommitted: false,
       retry: { retries: 5, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: () => Promise.resolve(false) },

@@ -1,6 +1,7 @@
 import { CompressionTypes, type Producer } from 'kafkajs';
 import { HighwaterError } from '@highwater/kernel';
 import { messagingCodes } from './codes.js';
+import { GroupedMessages } from './grouped-messages.js';
 import { kafkaClient, type KafkaLog, type KafkaSettings } from './settings.js';
 import { kafkaUnreachable } from './topics.js';
 
@@ -46,7 +47,7 @@ export class HintProducer {
         acks: -1,
         timeout: 10_000,
         compression: CompressionTypes.None,
-        messages: records.map(({ partition, value }) => ({ partition, value })),
+        messages: GroupedMessages.byPartition(records),
       })
       .catch((error: unknown) => {
         throw kafkaUnreachable(this.settings, `sending ${records.length} hints to ${this.topic}`, error);

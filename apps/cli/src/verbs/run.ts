@@ -11,7 +11,7 @@ import {
   type Operation,
   type ReadinessView,
 } from '@highwater/roles';
-import { createLogger } from '@highwater/telemetry';
+import { boundHeapGrowth, createLogger } from '@highwater/telemetry';
 import { confirm } from '../confirm.js';
 import { Reporter } from '../report.js';
 import type { Session } from '../session.js';
@@ -46,6 +46,7 @@ export async function run(session: Session, path: string, options: RunOptions): 
     await confirm(session, migration, `"${migration}" will be cut over when it is ready`, options.yes === true);
   const destination = { write: (record: string) => session.terminal.err(record) };
   const level = session.environment['HIGHWATER_LOG_LEVEL'] === undefined ? 'warn' : settings.logLevel;
+  boundHeapGrowth();
   const engine = await createEngine(settings, createLogger({ name: 'run', level, destination }));
   try {
     await engine.start(processRoles);

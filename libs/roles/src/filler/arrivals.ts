@@ -1,7 +1,7 @@
 import type { HintItem } from './triage.js';
 
-/** Hints that wait for their first look; above this nothing more is taken over from Kafka, which goes on holding it. */
-export const arrivalsMax = 4_000;
+/** Hints that wait for their first look; above this nothing more is taken over from Kafka, which goes on holding it: two fills' worth. */
+export const arrivalsMax = 1_000;
 
 /** Hints of all partitions of one assignment in the order of their arrival: one fill transaction serves them together. */
 export class Arrivals {

@@ -1,5 +1,13 @@
 import { formatLsn, widenXid, type Lsn, type Xid8 } from '@highwater/kernel';
-import { encodeHint, hintBytesMax, partitionOf, type StreamInfo } from '@highwater/change-stream';
+import {
+  encodeHint,
+  hintBytesMax,
+  hintEnd,
+  hintWriter,
+  partitionsOfTable,
+  type HintEnd,
+  type StreamInfo,
+} from '@highwater/change-stream';
 import { type CatalogTable, hasKey, type KeyColumn } from '@highwater/derivation';
 import type { OutgoingRecord } from '@highwater/messaging';
 import type { FillTarget } from '@highwater/target-db';
@@ -7,10 +15,11 @@ import type { HintSource } from '../control/published-tables.js';
 
 /** One kind of hint that the rows of a table give: each with the key columns of what it is for. */
 interface PublishedKey {
-  readonly kind: 'row' | 'entity';
-  readonly table: readonly [string, string];
-  readonly key: readonly string[];
+  readonly columns: readonly string[];
+  readonly write: (key: readonly string[], end: HintEnd) => string;
+  readonly partitionOf: (key: readonly string[]) => number;
 }
+type Kind = 'row' | 'entity';
 
 /** What a row came to: records, nothing to say, or proof that the publication is not the one we made. */
 export type MadeHints =
@@ -20,12 +29,12 @@ export type MadeHints =
 
 /**
  * Turns decoded changes into hints: several targets on one table share its `row` hint, several entities made from one table its `entity` hint.
- * Knows the current transaction's xid and commit position.
+ * Knows the current transaction's xid and commit position. A million rows may come in one transaction: what is the same in all of their
+ * hints is made once.
  */
 export class HintMaker {
   private readonly tables: ReadonlyMap<number, readonly PublishedKey[]>;
-  private xid = '0';
-  private commitLsn = '0/0';
+  private end: HintEnd = hintEnd({ xid: '0', lsn: '0/0' });
 
   constructor(
     private readonly migration: string,
@@ -35,11 +44,16 @@ export class HintMaker {
     /** A recent xid of the same server; moves along, so that it never is 2^31 away. */
     private xidReference: Xid8,
   ) {
-    const tables = new Map<number, Map<PublishedKey['kind'], PublishedKey>>();
-    const publish = (kind: PublishedKey['kind'], table: CatalogTable, key: readonly KeyColumn[]): void => {
-      const kinds = tables.get(table.relid) ?? new Map<PublishedKey['kind'], PublishedKey>();
-      tables.set(table.relid, kinds);
-      kinds.set(kind, { kind, table: [table.schema, table.name], key: key.map((column) => column.name) });
+    const tables = new Map<number, Map<Kind, PublishedKey>>();
+    const publish = (kind: Kind, { relid, schema, name }: CatalogTable, key: readonly KeyColumn[]): void => {
+      const kinds = tables.get(relid) ?? new Map<Kind, PublishedKey>();
+      tables.set(relid, kinds);
+      const table = [schema, name] as const;
+      kinds.set(kind, {
+        columns: key.map((column) => column.name),
+        write: hintWriter({ kind, migration, epoch: stream.epoch, table }),
+        partitionOf: partitionsOfTable(table, stream.partitions),
+      });
     };
     // the entity first: a row may need the one that is made from it
     for (const { source, sourceKey } of sources) publish('entity', source, sourceKey);
@@ -49,26 +63,23 @@ export class HintMaker {
 
   begin(xid32: number, commitLsn: Lsn): void {
     this.xidReference = widenXid(xid32, this.xidReference);
-    this.xid = String(this.xidReference);
-    this.commitLsn = formatLsn(commitLsn);
+    this.end = hintEnd({ xid: String(this.xidReference), lsn: formatLsn(commitLsn) });
   }
 
   row(relid: number, values: Readonly<Record<string, string | null>>): MadeHints {
     const published = this.tables.get(relid);
     if (!published) return { kind: 'none', why: 'OtherTable' };
     const records: OutgoingRecord[] = [];
-    for (const { kind, table, key: columns } of published) {
+    for (const { columns, write, partitionOf } of published) {
       const key: string[] = [];
       for (const column of columns) {
         const text = values[column];
         if (typeof text !== 'string') return { kind: 'missingColumn', column };
         key.push(text);
       }
-      const { migration, xid, commitLsn: lsn } = this;
-      const { epoch, partitions } = this.stream;
-      const value = encodeHint({ v: 1, kind, migration, epoch, table, key, xid, lsn });
+      const value = write(key, this.end);
       if (value.length > hintBytesMax / 4) continue; // at most 4 bytes a character
-      records.push({ partition: partitionOf(table, key, partitions), value });
+      records.push({ partition: partitionOf(key), value });
     }
     return records.length === 0 ? { kind: 'none', why: 'TooLarge' } : { kind: 'records', records };
   }
