@@ -28,6 +28,7 @@ create table projects (id bigint primary key, owner_id bigint references users, 
 create table organizations (id text primary key, name text not null, slug text not null unique, owner_id bigint not null, created_at text);
 create function stubborn() returns trigger language plpgsql as $$ begin
   if new.name = 'suppress' then return null; end if;
+  if new.name = 'renamed' then new.id := 'another-' || gen_random_uuid(); new.slug := new.id; end if;
   if new.name = 'raise' then raise exception 'no' using errcode = 'MY001'; end if;
   return new; end $$;
 create trigger stubborn before insert on "Workspace" for each row execute function stubborn()`;
@@ -226,21 +227,24 @@ describe('arrivals', () => {
       update "Organization" set name = 'raise' where id = 'o9';
       update "Organization" set name = 'suppress' where id = 'o10';
       update "Organization" set name = null where id = 'o11';
+      update "Organization" set name = 'renamed' where id = 'o14';
       update "Organization" set handle = 'h13' where id = 'o12';
       insert into "OrgMember" values (1, 'nowhere', 'u', true)`);
     const outcome = await create(0, { kind: 'after', after: null, limit: 100 });
-    expect(outcome.made).toBe(24);
+    expect(outcome.made).toBe(23);
     expect(verdicts(await create(1, keys(1)))).toEqual(['unfillable ReferentMissing']);
     expect(await listed()).toEqual([
       [0, ['o10'], 'WriteSuppressed', null, null],
       [0, ['o11'], 'InputNull', null, null],
       [0, ['o13'], 'UniqueConflict', '23505', 'Workspace_slug_key'],
+      [0, ['o14'], 'WriteSuppressed', null, null],
       [0, ['o7'], 'UniqueConflict', '23505', 'Workspace_slug_key'],
       [0, ['o8'], 'CheckViolation', '23514', 'Workspace_name_check'],
       [0, ['o9'], 'TriggerRaised', 'MY001', null],
       [1, ['1'], 'ReferentMissing', '23503', 'WorkspaceMembership_workspaceId_fkey'],
     ]);
-    expect(await rows('select count(*)::int from "Workspace"')).toEqual([[25]]);
+    expect(await rows('select count(*)::int from "Workspace"')).toEqual([[24]]);
+    expect(await rows(`select count(*)::int from "Workspace" where id like 'another-%'`)).toEqual([[0]]);
 
     // mended: the retry makes them, the list closes; one whose source is gone closes too
     await p.admin.query(
@@ -249,7 +253,7 @@ describe('arrivals', () => {
     const open = await openUnfillableEntityKeys(p.database.state, target(0), { reason: null, after: null, limit: 10 });
     await create(0, { kind: 'keys', keys: open.map((key) => ({ key })) });
     expect(await closeUnfillableEntities(p.database.fill, target(0))).toBe(2);
-    expect((await listed()).length).toBe(5);
+    expect((await listed()).length).toBe(6);
   });
 });
 

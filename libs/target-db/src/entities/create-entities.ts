@@ -2,7 +2,7 @@ import type { UnfillableReason } from '@highwater/kernel';
 import { deadLetters } from '../fill/cast-hints.js';
 import { halve } from '../fill/bisect.js';
 import { keyColumns } from '../fill/key-text.js';
-import { isTransient, rowRefusal } from '../fill/row-error.js';
+import { isTransient, rowRefusal, WriteTakenBack } from '../fill/row-error.js';
 import { TimeHeld } from '../fill/time-held.js';
 import { openFill, orRollBack, type FillBudget } from '../fill/transaction.js';
 import type { UnfilledRow, Written } from '../fill/write-rows.js';
@@ -172,7 +172,10 @@ async function makeOnce(
   return { made, verdicts };
 }
 
-/** Inserts, and says of those that are still missing why. */
+/**
+ * Inserts, and says of those that are still missing why. Looked at after each write: a trigger that gives a row another identity would have one
+ * more made at every look, each of them counted as made.
+ */
 async function writeEntities(
   client: Client,
   target: EntityTarget,
@@ -182,11 +185,12 @@ async function writeEntities(
   const columns = keyColumns(keys, entity.sourceKey.length);
   const { rows } = await client.query<{ made: number }>(makeEntities(entity), [...columns, migrationId, entityNo]);
   const made = rows[0]?.made ?? 0;
-  if (made === keys.length) return { filled: made, unfilled: [] };
   const left = await client.query<Record<string, string | null>>(sourcesLeft(entity), columns);
+  // something was inserted, and something is not there: whether it is the same is told one by one
+  if (made > 0 && left.rows.some((row) => row['reason'] === null)) throw new WriteTakenBack();
   const unfilled = left.rows.map((row) => ({
     key: entity.sourceKey.map((_, i) => String(row[`k${i}`])),
-    // inserted, and not there: a trigger took it away
+    // not inserted although nothing stood in the way: a trigger took it away
     reason: (row['reason'] ?? 'WriteSuppressed') as UnfillableReason,
     sqlstate: null,
     constraint: null,

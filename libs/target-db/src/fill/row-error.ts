@@ -9,7 +9,7 @@ export interface RowRefusal {
   readonly constraint: string | null;
 }
 
-/** A trigger let the write pass and put NULL back. Only rows named by a key can be found again after that. */
+/** A trigger let the write pass and made something else of it: NULL of a value, another row of an entity. Only rows named by a key can be found again after that. */
 export class WriteTakenBack extends Error {}
 
 /** Errors that a lock or a budget caused: the same rows may pass a moment later, or in a smaller chunk. */
