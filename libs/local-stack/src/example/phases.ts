@@ -17,6 +17,7 @@ import type { ApplicationLine } from './application/main.js';
 import { differences, tally } from './bad-rows.js';
 import { badRowsNow, endState, serverVersion, sizesOf } from './database.js';
 import type { Accidents } from './example.js';
+import { exportAndApply } from './export.js';
 import { listing, mend } from './listing.js';
 import type { Facts } from './report.js';
 import { rollBack, takeGround } from './rollback.js';
@@ -26,6 +27,7 @@ import type { ExampleRun } from './run.js';
 const READY_MS_MAX = 60_000;
 const CONTROL_MS = 3_000;
 const AFTER_ENFORCED_MS = 3_000;
+const VERIFICATIONS_MAX = 3;
 /** Slow enough that the sweep of the smallest example is still under way when it is paused. */
 const ROWS_PER_SECOND_AT_FIRST = 500;
 
@@ -46,7 +48,7 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
   await mend(run, api);
   await cutOver(run, api);
   const unenforced = await thereAndBack(run, api);
-  const asserted = (await api.verification(run.migration)).last?.assertions ?? [];
+  const asserted = await assertions(run, api);
   const old = await replaceApplication(run);
   const restricted = await restrict(run, api);
   const status = await finish(run, api, run.windowSeconds);
@@ -58,6 +60,7 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
   const sizes = { before, after: await sizesOf(stage.superuserUrl, tables) };
   const sweep = await sweepPace(stage.superuserUrl);
   const left = [...(run.streaming ? await leftTopics(stage.brokers, stage.topicPrefix) : []), ...status.leftovers];
+  const exported = await exportAndApply(run, urls);
   const rollback = await rollBack(run, api, ground);
   if (!run.options.keep) await run.service?.stop();
   return {
@@ -81,6 +84,7 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
       sizes,
       sweep,
       left,
+      exported,
       rollback,
     },
   };
@@ -137,6 +141,18 @@ async function thereAndBack(run: ExampleRun, api: Api): Promise<readonly string[
   );
   await cutOver(run, api);
   return standing.filter(({ what, holds }) => holds && what.startsWith('NOT NULL on ')).map(({ what }) => what);
+}
+
+/**
+ * What the plan's own checks find. One that looks while the entity of a row just written is being made counts it: then everything is verified once more,
+ * as an operator would have it.
+ */
+async function assertions(run: ExampleRun, api: Api): Promise<Facts['asserted']> {
+  for (let left = VERIFICATIONS_MAX; ; left -= 1) {
+    const found = (await api.verification(run.migration)).last?.assertions ?? [];
+    if (left === 0 || found.every((one) => one.found === 0)) return found;
+    await follow(run, api, await api.act(run.migration, 'verify'), run.catchUpMs);
+  }
 }
 
 /** Legacy writers survive NOT NULL by the bridge; then their new version takes over. */

@@ -78,6 +78,7 @@ const right: Facts = {
   sizes: { before: [], after: [] },
   sweep: { rows: 18, ms: 10 },
   left: [],
+  exported: [{ form: 'sql', differences: [], back: [] }],
   rollback: {
     kept: ['1 rows of "Workspace": referred to or changed by now'],
     catalog: [],
@@ -117,6 +118,8 @@ it.each<[string, Partial<Facts>]>([
   ['oracle Group', { end: { ...right.end, tables: [{ table: 'Group', rows: 9, nulls: 1, wrong: 1 }] } }],
   ['missing', { end: { ...right.end, standing: [{ what: 'NOT NULL on Group', holds: false }] } }],
   ['left behind', { left: ['topic highwater.x.hints'] }],
+  ['export sql', { exported: [{ form: 'sql', differences: ['index g is gone: x'], back: [] }] }],
+  ['export knex', { exported: [{ form: 'knex', differences: [], back: ['index g is there and was not: x'] }] }],
   ['rollback', { rollback: { ...right.rollback, catalog: ['column Group.workspaceId is gone: text'] } }],
   ['rows changed', { rollback: { ...right.rollback, rows: ['Group: 9 rows before, 8 after'] } }],
   [

@@ -8,6 +8,7 @@ import { errorsOf } from '../demo/application/tally.js';
 import type { ApplicationLine } from './application/main.js';
 import { countsEach } from './bad-rows.js';
 import type { EndState } from './database.js';
+import type { Exported } from './export.js';
 import type { Rollback } from './rollback.js';
 import { foretold } from './row-security.js';
 import type { Restricted } from './row-security.js';
@@ -51,6 +52,7 @@ export interface Facts {
   readonly sweep: SweepPace;
   /** Topics that are there, and what the product says it left. */
   readonly left: readonly string[];
+  readonly exported: readonly Exported[];
   readonly rollback: Rollback;
 }
 
@@ -66,6 +68,7 @@ export const report = (facts: Facts): Line[] => [
   ...application(facts),
   ...(facts.published ? eventLines(facts.published) : []),
   ...theEnd(facts),
+  ...facts.exported.map(exportLine),
   ...takenBack(facts.rollback),
 ];
 
@@ -198,6 +201,15 @@ function theEnd({ end, left }: Facts): Line[] {
     line(`missing            ${list(missing)}`, missing.length > 0),
     line(`left behind        ${list(leftovers)}`, leftovers.length > 0),
   ];
+}
+
+function exportLine({ form, differences, back }: Exported): Line {
+  const from = differences.length === 0 ? 'an equal catalog' : `another catalog: ${list(differences)}`;
+  const down = back && (back.length === 0 ? '; down takes it back' : `; down leaves ${list(back)}`);
+  return line(
+    `export ${form.padEnd(11)} run on the team's schema without rows: ${from}${down ?? ''}`,
+    differences.length > 0 || (back?.length ?? 0) > 0,
+  );
 }
 
 function takenBack({ kept, catalog, rows, entities, afterwards }: Rollback): Line[] {

@@ -1,15 +1,10 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import pg from 'pg';
+import { highwater } from './cli.js';
 import { asUser } from './stage.js';
 import type { Stage } from './stage.js';
-
-const cli = fileURLToPath(new URL('../../../../../apps/cli/bin/highwater.mjs', import.meta.url));
-const CLI_MS_MAX = 60_000;
 
 /** How the service logs in: one URL per access role, never a superuser. */
 export type AccessUrls = Readonly<
@@ -48,20 +43,4 @@ export async function createAccessRoles(stage: Stage, plan: string): Promise<{ u
   };
   await highwater(['init'], urls);
   return { urls, grants };
-}
-
-/** One run of the CLI; what it printed. Errors carry what it said on standard error. */
-async function highwater(args: readonly string[], env: Readonly<Record<string, string>>): Promise<string> {
-  try {
-    const { stdout } = await promisify(execFile)(process.execPath, [cli, ...args], {
-      env: { PATH: process.env['PATH'] ?? '', ...env },
-      timeout: CLI_MS_MAX,
-    });
-    return stdout;
-  } catch (error) {
-    const { stderr = '', code } = error as { stderr?: string; code?: unknown };
-    throw new Error(`highwater ${args.slice(0, 2).join(' ')} failed (${String(code)}): ${stderr.trim()}`, {
-      cause: error,
-    });
-  }
 }
