@@ -13,7 +13,7 @@ import {
   type PublicationRequest,
 } from '@highwater/target-db';
 import { openStream, streaming, type OpenStream } from '../support/stream.js';
-import { unique, usePostgres } from '../support/stack.js';
+import { unique, usePostgres, waitFor } from '../support/stack.js';
 
 const { server, freshDatabase } = usePostgres();
 let open: OpenStream | undefined;
@@ -86,6 +86,32 @@ describe('slot', () => {
     await holder.end();
     await createSlot(database, { name });
     await dropSlot(database.stream, name);
+  });
+
+  it('ends its wait at once when it is asked to, and leaves none behind', async () => {
+    open = await openStream(server(), 'asked');
+    const { database, appUrl } = open;
+    const holder = new pg.Client({ connectionString: appUrl });
+    await holder.connect();
+    await holder.query(`begin; insert into app."Activity" (id) values ('held')`);
+    const name = `hw_${unique()}`;
+    const stop = new AbortController();
+    const making = expect(createSlot(database, { name, timeoutMs: 60_000, signal: stop.signal })).rejects.toThrow(
+      'asked to stop',
+    );
+    // a slot under construction is listed, and waits for the holder's transaction
+    await waitFor('the slot to wait', async () => (await slotFacts(database.state, name)).exists, {
+      timeoutMs: 20_000,
+    });
+    const began = performance.now();
+    stop.abort(new Error('asked to stop'));
+    await making;
+    expect(performance.now() - began).toBeLessThan(20_000);
+    expect(await slotFacts(database.state, name)).toMatchObject({ exists: false });
+    await holder.query('rollback');
+    await holder.end();
+    await expect(createSlot(database, { name, signal: stop.signal })).rejects.toThrow('asked to stop');
+    expect(await slotFacts(database.state, name)).toMatchObject({ exists: false });
   });
 
   it('is dropped under a relay of ours that still holds it', async () => {

@@ -219,7 +219,7 @@ export class MigrationProcess {
         return;
       case 'openStream':
         doing(`opening the stream, epoch ${act.epoch}`);
-        return openStream(context, process, act.epoch);
+        return openStream(context, process, act.epoch, signal);
       case 'startSweep':
         doing('reading where history ends');
         return startSweep(context, process, state, act.epoch);

@@ -1,10 +1,9 @@
 import { HighwaterError } from '@highwater/kernel';
-import type { Client, Database, Row } from '../session/database.js';
+import { cancelOnAbort } from '../session/cancel-on-abort.js';
+import type { Database, Row } from '../session/database.js';
 import { databaseError, isConnectionLoss } from '../session/errors.js';
 import { expectingSilence } from '../session/silence.js';
 import { ddlCodes } from './codes.js';
-
-const cancelEveryMs = 250;
 
 /**
  * A statement that may take hours but never blocks a writer: CONCURRENTLY and VALIDATE take SHARE UPDATE EXCLUSIVE, which neither
@@ -26,7 +25,7 @@ export async function runLong<R extends Row = Row>(
       await client.query(
         `select set_config('lock_timeout', '60s', false), set_config('statement_timeout', '0', false)`,
       );
-      const cancelling = cancelOnAbort(database, client, signal);
+      const cancelling = cancelOnAbort(database.ddl, client, signal);
       let rows: R[];
       try {
         ({ rows } = await expectingSilence(client, () => client.query<R>(sql, values && [...values])));
@@ -56,28 +55,4 @@ export async function runLong<R extends Row = Row>(
     // the SQLSTATE decides for some callers what follows
     throw new HighwaterError(known.code, known.retry, known.message, known.context, known.help, { cause: error });
   }
-}
-
-/** Repeated until the statement has ended: a cancel that arrives before it began is lost. */
-function cancelOnAbort(database: Database, client: Client, signal: AbortSignal | undefined): { stop(): void } {
-  const pid = (client as Client & { processID?: number | null }).processID ?? undefined;
-  let again: NodeJS.Timeout | undefined;
-  const cancel = (): void => {
-    database.ddl
-      .query('cancelling a long statement', 'select pg_cancel_backend($1::int4)', [pid])
-      .catch(() => undefined);
-  };
-  const begin = (): void => {
-    if (pid === undefined) return;
-    cancel();
-    again = setInterval(cancel, cancelEveryMs);
-  };
-  signal?.addEventListener('abort', begin, { once: true });
-  if (signal?.aborted === true) begin();
-  return {
-    stop() {
-      signal?.removeEventListener('abort', begin);
-      clearInterval(again);
-    },
-  };
 }

@@ -23,6 +23,8 @@ export interface PublicationRequest {
   readonly planHash: string;
   readonly tables: readonly PublishedTable[];
   readonly lockAttempts?: number;
+  /** Ends the tries. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -72,7 +74,7 @@ export async function createPublication(ddl: Access, request: PublicationRequest
     } catch (error) {
       const again = isSqlstate(error, sqlstate.lockNotAvailable, sqlstate.queryCanceled, sqlstate.duplicateObject);
       if (!again || attempt >= attempts) throw databaseError(error, doing);
-      await pauseBeforeTry(attempt);
+      await pauseBeforeTry(attempt, request.signal);
     }
   }
 }

@@ -1,4 +1,5 @@
 import { HighwaterError, parseLsn, type Lsn } from '@highwater/kernel';
+import { cancelOnAbort } from '../session/cancel-on-abort.js';
 import type { Access, Database } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
 import { isSqlstate, sqlstate } from '../session/sqlstate.js';
@@ -67,6 +68,8 @@ export interface SlotRequest {
   /** One try: a new slot waits for every open transaction of the cluster. */
   readonly timeoutMs?: number;
   readonly attempts?: number;
+  /** Ends a try that waits, and the tries: a process that is asked to stop has seconds. Rejects with its reason, and leaves no slot. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -77,24 +80,37 @@ export async function createSlot(
   database: Pick<Database, 'stream' | 'state'>,
   request: SlotRequest,
 ): Promise<{ consistentPoint: Lsn }> {
-  const { name, timeoutMs = 10_000, attempts = 3 } = request;
+  const { name, timeoutMs = 10_000, attempts = 3, signal } = request;
   const doing = `creating replication slot ${name}`;
   for (let attempt = 1; ; attempt += 1) {
+    signal?.throwIfAborted();
+    let made: string | undefined;
     try {
-      const lsn = await database.stream.transaction(doing, async (client) => {
+      await database.stream.transaction(doing, async (client) => {
         // waiting for a transaction to end is a lock wait: the statement's budget bounds it, not lock_timeout
         await client.query(`select set_config('lock_timeout', '0', true), set_config('statement_timeout', $1, true)`, [
           `${timeoutMs}ms`,
         ]);
-        const { rows } = await client.query<{ lsn: string }>(
-          `select lsn::text as lsn from pg_create_logical_replication_slot($1, 'pgoutput')`,
-          [name],
-        );
-        return rows[0]?.lsn;
+        const cancelling = cancelOnAbort(database.stream, client, signal);
+        try {
+          const { rows } = await client.query<{ lsn: string }>(
+            `select lsn::text as lsn from pg_create_logical_replication_slot($1, 'pgoutput')`,
+            [name],
+          );
+          made = rows[0]?.lsn;
+        } finally {
+          cancelling.stop();
+        }
+        signal?.throwIfAborted(); // thrown in here, so that nobody else gets a session that a late cancel may meet
       });
-      if (lsn === undefined) throw new Error(`${doing}: the server returned no position`);
-      return { consistentPoint: parseLsn(lsn) };
+      if (made === undefined) throw new Error(`${doing}: the server returned no position`);
+      return { consistentPoint: parseLsn(made) };
     } catch (error) {
+      if (signal?.aborted === true) {
+        // a slot is made whether its transaction commits or not, and would keep WAL for nobody
+        if (made !== undefined) await dropSlot(database.stream, name, 1).catch(() => undefined);
+        throw signal.reason;
+      }
       if (isSqlstate(error, sqlstate.duplicateObject))
         throw new HighwaterError(
           streamCodes.slotExists,
@@ -113,7 +129,7 @@ export async function createSlot(
         );
       if (!isSqlstate(error, sqlstate.queryCanceled)) throw databaseError(error, doing);
       if (attempt >= attempts) throw await notCreated(database.state, name, attempts, timeoutMs);
-      await pauseBeforeTry(attempt);
+      await pauseBeforeTry(attempt, signal);
     }
   }
 }

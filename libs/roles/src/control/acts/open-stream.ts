@@ -22,9 +22,14 @@ const takenMax = 10;
  * Opens one epoch of the stream: topics, publication (committed), then the slot, which waits for every open transaction of the cluster.
  * Only after it returned may the sweep read where history ends; any other order loses the rows in between.
  * Two control processes may open one epoch at a time: each makes a slot under a name of its own, one of them gets its event, the other
- * drops its slot again. Whatever is of no living epoch is taken away before (its slots keep WAL) and after (tries that died).
+ * drops its slot again. `signal` ends the waits. Whatever is of no living epoch is taken away before (its slots keep WAL) and after (tries that died).
  */
-export async function openStream(context: ControlContext, process: ProcessState, epoch: number): Promise<void> {
+export async function openStream(
+  context: ControlContext,
+  process: ProcessState,
+  epoch: number,
+  signal: AbortSignal,
+): Promise<void> {
   const { database, kafka } = context;
   const settings = must(process.plan.stream, 'a plan without stream opens none');
   if (!kafka)
@@ -50,10 +55,11 @@ export async function openStream(context: ControlContext, process: ProcessState,
       migrationId: migrationId(process.id),
       planHash: process.planHash,
       lockAttempts: process.plan.limits.lockAttempts,
+      signal,
     }),
   );
   const slot = await underFreeName(process.short, epoch, streamCodes.slotExists, (name) =>
-    createSlot(database, { name }),
+    createSlot(database, { name, signal }),
   );
   try {
     await raiseSlotPosition(database.state, {
