@@ -109,7 +109,8 @@ interface Progress {
 
 /** Locked, so that of two processes that think they lead only one counts a page. */
 async function lockProgress(client: Client, target: FillTarget, runId: string): Promise<Progress | undefined> {
-  await client.query(`set local statement_timeout = ${pageMsMax}`);
+  // the cost estimated for a page is above jit_above_cost, and each page would compile the rule anew
+  await client.query(`set local statement_timeout = ${pageMsMax}; set local jit = off`);
   const { rows } = await client.query<{ cursor: string[] | null; page_rows: number }>(
     `select cursor, page_rows from highwater.verification
       where migration_id = $1 and target_no = $2 and run_id = $3 and not done for update`,
