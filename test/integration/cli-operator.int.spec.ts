@@ -276,6 +276,22 @@ describe('an operator at the command line, on the database', () => {
     },
   );
 
+  it('removes its own schema when asked to, and only then', async () => {
+    const url = await database();
+    const environment = { HIGHWATER_DATABASE_URL: url };
+    const there = async (): Promise<number> =>
+      (await sql(url, `select from pg_namespace where nspname = 'highwater'`)).length;
+    expect((await highwater(environment, 'init')).code).toBe(0);
+    expect((await highwater(environment, 'finish', '--purge')).err).toMatch(
+      /not confirmed: schema highwater is removed/,
+    );
+    expect((await highwater(environment, 'finish', '--purge', '--dry-run')).out).toContain('drop schema');
+    expect(await there()).toBe(1);
+    expect(await highwater(environment, 'finish', '--purge', '--yes')).toMatchObject({ code: 0 });
+    expect(await there()).toBe(0);
+    expect(await highwater(environment, 'finish', '--purge', '--yes')).toMatchObject({ code: 0 });
+  });
+
   it('shows the configuration without its secrets, and what cannot be used', async () => {
     const environment = { HIGHWATER_DATABASE_URL: 'postgres://u:canary-4711@h:5432/d', HIGHWATER_LOG_LEVEL: 'warn' };
     const shown = await highwater(environment, 'config', 'show', '--origin');

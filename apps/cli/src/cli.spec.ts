@@ -105,6 +105,36 @@ describe('highwater', () => {
     expect(JSON.parse(asJson.err)).toMatchObject({ error: { code: 'HW1002', issues: [{ line: 6, column: 5 }] } });
   });
 
+  it.each(
+    [
+      'start m',
+      'status m',
+      'watch m',
+      'pause m',
+      'resume m',
+      'halt m --reason x',
+      'hold m --reason x',
+      'release m --reason x',
+      'approve m --reason x',
+      'set m rowBudget=1s',
+      'verify m',
+      'unfillable m',
+      'forecast m',
+      'readiness m',
+      'cutover m --reason x --yes',
+      'unenforce m --reason x --yes',
+      'rollback m --reason x --yes',
+      'finish m',
+      'events m',
+    ].map((line) => [line]),
+  )('%s says that no service answers, and what to do', async (line) => {
+    const { code, out, err } = await highwater(...line.split(' '), '--server', 'http://127.0.0.1:1');
+    expect({ code, out }).toEqual({ code: 5, out: '' });
+    expect(err).toMatch(
+      /^error\[HW6302\]: no service answers at [^\n]*\n {3}help: start the service[^\n]*\n {3}docs: [^\n]*\n$/,
+    );
+  });
+
   it('names the address that nobody answers at, and the way without a service', async () => {
     const { code, err } = await highwater('status', '--server', 'http://127.0.0.1:1');
     expect(code).toBe(5);

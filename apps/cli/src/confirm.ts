@@ -4,7 +4,7 @@ import { cliCodes } from './codes.js';
 import { clean } from './output.js';
 import type { Session } from './session.js';
 
-/** Asks a person to type the migration's name (UX-48); a script says `--yes`. */
+/** Asks a person to type the name of what is touched, mostly the migration's (UX-48); a script says `--yes`. */
 export async function confirm(session: Session, migration: string, what: string, yes: boolean): Promise<void> {
   if (yes) return;
   if (!session.terminal.interactive || process.stdin.isTTY !== true)
@@ -17,7 +17,7 @@ export async function confirm(session: Session, migration: string, what: string,
     );
   const reader = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const typed = await reader.question(`${clean(what)}\ntype the name of the migration to go on: `, {
+    const typed = await reader.question(`${clean(what)}\ntype ${migration} to go on: `, {
       signal: session.signal,
     });
     if (typed.trim() !== migration)

@@ -32,11 +32,16 @@ const byCode: Readonly<Record<string, ExitCode>> = {
   HW6018: exitCodes.conflict,
   HW6019: exitCodes.conflict,
   HW6020: exitCodes.usage,
+  HW6021: exitCodes.usage,
+  HW6022: exitCodes.refusedPlan,
   HW6202: exitCodes.usage,
   HW6301: exitCodes.usage,
   HW6302: exitCodes.unknown,
   HW6303: exitCodes.usage,
   HW6305: exitCodes.timeout,
+  HW5093: exitCodes.conflict,
+  HW5095: exitCodes.conflict,
+  HW2003: exitCodes.conflict,
   HW9005: exitCodes.refusedByRole,
 };
 

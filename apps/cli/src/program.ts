@@ -229,7 +229,7 @@ function ofTheCutover(session: Session, remote: Verb): void {
     .option('--after <duration>', 'time without use of the bridge (default: the window of the plan)')
     .option('--bridge-unused', 'nobody needs the bridge; needed with stream: none')
     .option('--without-row-security', 'leave out the row level security of the plan')
-    .option('--purge', 'remove schema highwater with its history too')
+    .option('--purge', 'instead: remove schema highwater with its history from the database, when all is finished')
     .option('--reason <text>', 'recorded with the event')
     .addOption(dryRun())
     .option('--yes', 'do not ask');

@@ -33,7 +33,13 @@ export class Session {
       return readFileSync(path, 'utf8');
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-      throw new HighwaterError(cliCodes.noFile, 'never', `plan file ${path} cannot be read (${code})`, { path });
+      throw new HighwaterError(
+        cliCodes.noFile,
+        'never',
+        `plan file ${path} cannot be read (${code})`,
+        { path },
+        'name the YAML file of the plan; highwater plan <file> judges one without a database',
+      );
     }
   }
 

@@ -26,7 +26,7 @@ export function statusBlock(status: MigrationStatusView): string {
 
 function workOf(status: MigrationStatusView): readonly Fact[] {
   const { resumedFrom, hints, progress, eta, throttled } = status;
-  const pause = status.pause === 'running' ? '' : `, ${status.pause}`;
+  const pause = status.pause === 'running' || status.phase === 'finished' ? '' : `, ${status.pause}`;
   const percent = progress.percent === null ? '?' : progress.percent.toFixed(1);
   const slowed = throttled ? `; throttled since ${throttled.since}: ${throttled.reason} ${throttled.message}` : '';
   const left = eta === null ? 'unknown' : `${formatDuration(eta.p50Ms)}..${formatDuration(eta.p90Ms)}`;

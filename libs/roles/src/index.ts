@@ -13,7 +13,7 @@ export * from './sweeper/sweeper.js';
 export type { WorkerLog } from './sweeper/worker-log.js';
 export * from './engine.js';
 export * from './setup/installation.js';
-export type { FillEstimate } from '@highwater/target-db';
+export { purgeSql, type FillEstimate } from '@highwater/target-db';
 export * from './setup/doctor.js';
 export * from './diagnosis/look.js';
 export * from './export/export.js';

@@ -17,6 +17,7 @@ export * from './registry/operations.js';
 export * from './registry/schema-fit.js';
 export * from './install/grants.js';
 export * from './install/install-schema.js';
+export * from './install/purge-schema.js';
 export * from './install/required-privileges.js';
 export * from './install/roles.js';
 export * from './replication/bridged-statements.js';

@@ -43,7 +43,6 @@ export const planBody = z.union([
 export const finishBody = z
   .strictObject({
     after: duration(7 * 86_400_000).optional(),
-    purge: z.boolean().optional(),
     bridgeUnused: z.boolean().optional(),
     withoutRowSecurity: z.boolean().optional(),
     reason: reason.optional(),

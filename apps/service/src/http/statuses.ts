@@ -25,7 +25,10 @@ const statuses: Readonly<Record<string, number>> = {
   HW6018: 422,
   HW6019: 409,
   HW6020: 400,
+  HW6021: 409,
+  HW6022: 422,
   HW5093: 409,
+  HW5095: 409,
   HW3101: 503,
   HW9002: 503,
 };

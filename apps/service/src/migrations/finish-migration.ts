@@ -9,7 +9,6 @@ export class FinishMigration extends Command<Operation> {
     readonly id: string,
     readonly input: {
       readonly afterMs?: number;
-      readonly purge?: boolean;
       readonly bridgeUnused?: boolean;
       readonly withoutRowSecurity?: boolean;
     },

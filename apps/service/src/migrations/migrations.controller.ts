@@ -117,13 +117,12 @@ export class MigrationsController {
   async finish(
     @Param('id', id) migration: string,
     @Body({ schema: finishBody })
-    { after, purge, bridgeUnused, withoutRowSecurity, reason }: z.output<typeof finishBody>,
+    { after, bridgeUnused, withoutRowSecurity, reason }: z.output<typeof finishBody>,
     @Caller() caller: CallerContext,
     @Res({ passthrough: true }) response: Response,
   ): Promise<Operation> {
     const input = {
       ...(after === undefined ? {} : { afterMs: after }),
-      ...(purge === undefined ? {} : { purge }),
       ...(bridgeUnused === undefined ? {} : { bridgeUnused }),
       ...(withoutRowSecurity === undefined ? {} : { withoutRowSecurity }),
     };

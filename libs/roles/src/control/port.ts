@@ -89,7 +89,6 @@ export interface MigrationControl {
     /** `bridgeUnused`: the operator's word that nobody needs the bridge; needed where no stream reports who does. */
     input: {
       readonly afterMs?: number;
-      readonly purge?: boolean;
       readonly bridgeUnused?: boolean;
       readonly withoutRowSecurity?: boolean;
     },

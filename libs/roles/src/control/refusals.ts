@@ -25,7 +25,7 @@ export const notEvaluated = (id: string, ageMs: number | undefined): HighwaterEr
       ? `migration "${id}" has not been evaluated yet`
       : `migration "${id}" was last evaluated ${Math.round(ageMs / 1000)} s ago`,
     { migration: id },
-    'start a service with process role control',
+    'the service is starting, or none runs with process role control (HIGHWATER_ROLES); ask again',
   );
 
 export const attemptUnderWay = (migration: string, operation: string, what = 'cutover attempt'): HighwaterError =>
@@ -34,7 +34,7 @@ export const attemptUnderWay = (migration: string, operation: string, what = 'cu
     'never',
     `another ${what} of "${migration}" is under way`,
     { migration, operation },
-    `GET /operations/${operation}`,
+    `GET /operations/${operation} follows it; highwater status ${migration}`,
   );
 
 export const keyReused = (key: string): HighwaterError =>
@@ -55,8 +55,25 @@ export function phaseError(id: string, asked: string, state: LiveMigration): Hig
     'never',
     `${asked} refused for migration "${id}": ${after}`,
     { migration: id, phase: state.phase },
-    rolledBack ? 'its history stays under its name; plan it again under another one' : undefined,
+    rolledBack ? 'its history stays under its name; plan it again under another one' : wayOn(id, asked, state.phase),
   );
+}
+
+/** The next command of somebody who asked for what this phase does not have. */
+function wayOn(id: string, asked: string, phase: LiveMigration['phase']): string {
+  if (phase === 'finished')
+    return `it is over; highwater rollback ${id} --dry-run shows what could still be taken back, and a new plan begins another migration`;
+  if (phase === 'cutting-over')
+    return `highwater wait ${id} --for=phase=enforced, or end the attempt: highwater halt ${id}`;
+  if (asked === 'finish')
+    return `finish follows the cutover: highwater readiness ${id}, highwater cutover ${id}; to take everything back instead: highwater rollback ${id}`;
+  if (asked === 'unenforce')
+    return `nothing is enforced; to stop: highwater pause ${id} or highwater halt ${id}; to take everything back: highwater rollback ${id}`;
+  if (phase === 'enforced')
+    return `highwater finish ${id} takes away what is ours; highwater unenforce ${id} drops NOT NULL again`;
+  if (asked === 'verify' || asked === 'retry')
+    return `highwater wait ${id} --for=phase=sweeping: no row is filled before`;
+  return `highwater status ${id}`;
 }
 
 /** A filter that names nothing of this plan: an empty answer would look like "all is well". */

@@ -139,6 +139,39 @@ export function statusView(input: StatusInput): MigrationStatusView {
   };
 }
 
+/** Once it is over: what was measured last was measured before its end, and what it did then is no longer the news. */
+export function atEnd(view: MigrationStatusView): MigrationStatusView {
+  const what =
+    view.outcome === 'rolled-back' ? 'everything of ours was taken back' : 'nothing of ours is left on the tables';
+  const message =
+    view.leftovers.length === 0 ? what : `${view.leftovers.length} objects of ours are left; highwater doctor`;
+  const reason = { code: 'Finished', message, since: view.phaseSince };
+  const counted = view.tables.map((one) => one.nulls).filter((count) => count !== null);
+  const { rowsDone, rowsExpected } = view.progress;
+  return {
+    ...view,
+    reason,
+    throttled: null,
+    eta: null,
+    rowsPerSecond: 0,
+    statusLine: formatStatusLine({
+      phase: view.phase,
+      rowsDone,
+      rowsExpected,
+      complete: true,
+      nulls: counted.length === view.tables.length ? counted.reduce((sum, one) => sum + one, 0) : null,
+      liveFilled: view.tables.reduce((sum, one) => sum + one.filled.live, 0),
+      lag: null,
+      sweep: null,
+      slot: null,
+      unfillable: view.tables.reduce((sum, one) => sum + one.unfillable, 0),
+      reason: { ...reason, sinceMs: Date.now() - Date.parse(reason.since) },
+      state: 'done',
+      eta: { kind: 'due' },
+    }),
+  };
+}
+
 const larger = (a: number | null, b: number | null): number | null => (a === null ? b : Math.max(a, b ?? 0));
 
 /** One sweeper that runs is enough for the sweep to go on at its pace. */

@@ -41,7 +41,7 @@ import { plannedEntities } from './planned-entities.js';
 import { askForRollback, notWhileRollingBack, rollbackSteps } from './rollback-requests.js';
 import { Forecasts } from './forecast-view.js';
 import { planMigration } from './plan-request.js';
-import { decided } from './status.js';
+import { atEnd, decided } from './status.js';
 import { entriesNamed } from './targets-named.js';
 import { exportUnfillable } from './unfillable-export.js';
 import { listUnfillable } from './unfillable-view.js';
@@ -98,10 +98,11 @@ export class UseCases implements MigrationControl {
     if (!evaluation?.status) throw notEvaluated(id, evaluation?.ageMs);
     const status = evaluation.status as MigrationStatusView;
     // what is decided is read from the log; what is measured is as old as the last evaluation says
-    return { ...status, ...decided(state) };
+    const view = { ...status, ...decided(state) };
+    return state.phase === 'finished' ? atEnd(view) : view;
   }
 
-  preflight = (id: string, by: CommandContext): Promise<Operation> => this.ask(id, 'preflight', {}, by);
+  preflight = (id: string, by: CommandContext): Promise<Operation> => this.askIn(live, id, 'preflight', {}, by);
 
   async start(id: string, by: CommandContext): Promise<Operation> {
     const state = await this.live(id);
@@ -110,10 +111,11 @@ export class UseCases implements MigrationControl {
   }
 
   pause = (id: string, by: CommandContext): Promise<Operation> =>
-    this.ask(id, 'pause', { reason: by.reason ?? '' }, by);
+    this.askIn(live, id, 'pause', { reason: by.reason ?? '' }, by);
   resume = (id: string, by: CommandContext): Promise<Operation> =>
-    this.ask(id, 'resume', { reason: by.reason ?? '' }, by);
-  halt = (id: string, by: CommandContext): Promise<Operation> => this.ask(id, 'halt', { reason: by.reason ?? '' }, by);
+    this.askIn(live, id, 'resume', { reason: by.reason ?? '' }, by);
+  halt = (id: string, by: CommandContext): Promise<Operation> =>
+    this.askIn(live, id, 'halt', { reason: by.reason ?? '' }, by);
 
   hold = (id: string, by: CommandContext): Promise<Operation> =>
     this.askIn(beforeEnforced, id, 'hold', { reason: by.reason ?? '' }, by);
@@ -186,12 +188,14 @@ export class UseCases implements MigrationControl {
 
   async finish(
     id: string,
-    input: { afterMs?: number; purge?: boolean; bridgeUnused?: boolean; withoutRowSecurity?: boolean },
+    input: { afterMs?: number; bridgeUnused?: boolean; withoutRowSecurity?: boolean },
     by: CommandContext,
   ): Promise<Operation> {
     const state = await this.live(id);
-    if (state.phase !== 'enforced' && state.phase !== 'finished') throw phaseError(id, 'finish', state);
-    if (state.phase === 'enforced' && !state.streamPlanned && state.bridge && input.bridgeUnused !== true)
+    if (state.phase === 'finished' && state.outcome !== 'rolled-back')
+      return this.finishedBefore(id, state.leftovers, input, by);
+    if (state.phase !== 'enforced') throw phaseError(id, 'finish', state);
+    if (!state.streamPlanned && state.bridge && input.bridgeUnused !== true)
       throw new HighwaterError(
         codes.bridgeInUse,
         'never',
@@ -199,13 +203,26 @@ export class UseCases implements MigrationControl {
         { migration: id },
         'make sure that no old application writes any more, then ask again with bridgeUnused (--bridge-unused)',
       );
-    if (state.phase === 'enforced' && input.withoutRowSecurity !== true && hasRowSecurity(state))
+    if (input.withoutRowSecurity !== true && hasRowSecurity(state))
       await refuseWithoutRowSecurity(
         this.context.database.state,
         id,
         await resolvePlan(this.context.database.state, state.planSource),
       );
     return this.ask(id, 'finish', { ...input }, by);
+  }
+
+  /** Asked for once more: it is so already, and no process is left that could say it. */
+  private async finishedBefore(
+    id: string,
+    leftovers: readonly string[],
+    input: object,
+    by: CommandContext,
+  ): Promise<Operation> {
+    const operation = await this.requests.ask(id, 'finish', { ...input }, by);
+    if (operation.status === 'accepted')
+      await markOperation(this.context.database.state, operation.id, 'succeeded', { result: { leftovers } });
+    return must(await this.operation(operation.id), 'an accepted operation is stored');
   }
 
   async readiness(id?: string): Promise<ReadinessView> {
@@ -234,7 +251,7 @@ export class UseCases implements MigrationControl {
         'never',
         `migration "${migration}" is ${state.held ? 'held' : state.pause}`,
         { migration },
-        'resume or release it first',
+        state.held ? `highwater release ${migration}` : `highwater resume ${migration}`,
       );
     const readiness = await this.readiness(migration);
     if (readiness.generation !== input.generation)
@@ -243,7 +260,7 @@ export class UseCases implements MigrationControl {
         'never',
         `readiness of "${migration}" is at generation ${readiness.generation}, the request saw ${input.generation}`,
         { migration, found: readiness.generation, expected: input.generation },
-        'read /cutover/readiness again and present its generation in If-Match',
+        `read it again (highwater readiness ${migration}), decide again, and present its generation (--generation, If-Match)`,
       );
     if (!readiness.ready) throw new NotReady(readiness);
     const operation = await this.requests.ask(migration, 'cutover', { ...asked, reason: by.reason ?? '' }, by, asked);
@@ -292,6 +309,8 @@ export class UseCases implements MigrationControl {
     by: CommandContext,
   ): Promise<Operation> {
     const state = await this.live(id);
+    const earlier = await this.requests.earlier(id, verb, request, by);
+    if (earlier) return earlier;
     if (!phases.includes(state.phase)) throw phaseError(id, verb, state);
     await notWhileRollingBack(this.context, id, verb);
     return this.requests.ask(id, verb, request, by);
@@ -342,7 +361,9 @@ export class UseCases implements MigrationControl {
         ? 'no migration is live'
         : `${live.length} migrations are live: ${live.map((one) => one.id).join(', ')}`,
       { live: live.map((one) => one.id) },
-      'name one with ?migration=',
+      live.length === 0
+        ? 'highwater start plan.yaml, or POST /migrations'
+        : `name one: highwater readiness ${live[0]?.id ?? ''}, over HTTP ?migration=${live[0]?.id ?? ''}`,
     );
   }
 
@@ -354,7 +375,7 @@ export class UseCases implements MigrationControl {
       'never',
       `migration "${id}" does not exist${half ? ' yet: its plan was not completed' : ''}`,
       { migration: id },
-      'POST /migrations with its plan, or `highwater status` for the list',
+      '`highwater status` lists those there are; `highwater start plan.yaml` (POST /migrations) begins one',
     );
   }
 }

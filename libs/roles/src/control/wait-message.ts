@@ -5,10 +5,10 @@ import type { ProcessState } from './process-state.js';
 export function waitMessage(reason: WaitReason, process: Pick<ProcessState, 'id' | 'creating'>): string {
   switch (reason) {
     case 'NotStarted':
-      return `planned; POST /migrations/${process.id}/start begins`;
+      return `planned; highwater start ${process.id} begins`;
     case 'Paused':
     case 'Halted':
-      return `by the operator; POST /migrations/${process.id}/resume goes on`;
+      return `by the operator; highwater resume ${process.id} goes on`;
     case 'StreamBroken':
       return 'the plan says hold on a broken stream';
     case 'SchemaChanged':
@@ -21,9 +21,9 @@ export function waitMessage(reason: WaitReason, process: Pick<ProcessState, 'id'
       return 'passing over what is still NULL';
     case 'FenceUnderWay':
     case 'AwaitingCutover':
-      return 'watching readiness; POST /cutover when ready';
+      return `watching readiness; highwater cutover ${process.id} when ready`;
     case 'AwaitingFinish':
-      return `enforced; POST /migrations/${process.id}/finish takes our objects away`;
+      return `enforced; highwater finish ${process.id} takes our objects away`;
     default:
       return reason;
   }

@@ -5,6 +5,7 @@ import {
   openDatabase,
   plannedRowSecurity,
   printGrants,
+  purgeSchema,
   recordBackup,
   type Database,
   type FillEstimate,
@@ -30,6 +31,9 @@ export const initialise = (
     if (backup !== undefined) await recordBackup(database.ddl, backup);
     return installed;
   });
+
+/** Removes schema `highwater` with its history. Throws HW2003 while a migration is not finished or a process of ours is at work. */
+export const purge = (settings: Settings): Promise<void> => withDatabase(settings, purgeSchema);
 
 /** The SQL an administrator runs once: roles under the prefix and, with a plan, exactly the privileges that it needs. Changes nothing. */
 export const grantsFor = (settings: Settings, rolePrefix: string, source?: string): Promise<string> =>

@@ -6,4 +6,6 @@ export const installCodes = {
   schemaNewer: 'HW2001',
   /** HW2002 The reference given to `init --backup` is empty or longer than 500 characters. It is evidence for people: a path, an id, a URL without credentials. */
   backupReference: 'HW2002',
+  /** HW2003 `finish --purge` would remove the history of a migration that is not finished, or from under a process of ours that is at work. Finish or roll back each migration, stop the service, then ask again. */
+  purgeInUse: 'HW2003',
 } as const satisfies Record<string, ErrorCode>;

@@ -66,14 +66,3 @@ async function ownsSchema(client: Client): Promise<boolean> {
   );
   return rows[0]?.owns === true;
 }
-
-/** Drops schema `highwater` with the history in it: `finish --purge`. */
-export async function purgeSchema(database: Database): Promise<void> {
-  try {
-    await database.ddl.transaction('purging schema highwater', async (client) => {
-      await client.query('drop schema if exists highwater cascade');
-    });
-  } catch (error) {
-    throw databaseError(error, 'purging schema highwater');
-  }
-}

@@ -1,0 +1,46 @@
+import { HighwaterError } from '@highwater/kernel';
+import type { Client, Database } from '../session/database.js';
+import { databaseError } from '../session/errors.js';
+import { installCodes } from './codes.js';
+
+export const purgeSql = 'drop schema if exists highwater cascade';
+
+/**
+ * Drops schema `highwater` with the history in it: `finish --purge`. Throws HW2003 while a migration is not finished, whose objects nobody
+ * would know any more, or while a process of ours is connected, which would go on without its tables.
+ */
+export async function purgeSchema(database: Database): Promise<void> {
+  try {
+    await database.ddl.transaction('purging schema highwater', async (client) => {
+      await refuseInUse(client, database.instance);
+      await client.query(purgeSql);
+    });
+  } catch (error) {
+    throw databaseError(error, 'purging schema highwater');
+  }
+}
+
+async function refuseInUse(client: Client, ourselves: string): Promise<void> {
+  const there = await client.query<{ there: boolean }>(
+    `select to_regclass('highwater.migration') is not null as there`,
+  );
+  if (there.rows[0]?.there !== true) return;
+  const live = await client.query<{ id: string }>(
+    `select id from highwater.migration where phase <> 'finished' order by id`,
+  );
+  const atWork = await client.query<{ name: string }>(
+    `select distinct split_part(application_name, '/', 2) as name from pg_stat_activity
+      where datname = current_database() and application_name like 'highwater/%/%' and split_part(application_name, '/', 2) <> $1 order by 1`,
+    [ourselves],
+  );
+  const refuse = (what: string, help: string): HighwaterError =>
+    new HighwaterError(installCodes.purgeInUse, 'never', `schema highwater is not removed: ${what}`, {}, help);
+  const [first] = live.rows;
+  if (first)
+    throw refuse(
+      `not finished: ${live.rows.map(({ id }) => id).join(', ')}`,
+      `highwater finish ${first.id}, or highwater rollback ${first.id}`,
+    );
+  if (atWork.rows.length > 0)
+    throw refuse(`at work: ${atWork.rows.map(({ name }) => name).join(', ')}`, 'stop the service first');
+}
