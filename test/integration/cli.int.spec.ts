@@ -188,9 +188,9 @@ describe('against a service', () => {
     expect(refused.err).toMatch(/\w+ is (False|Unknown) \(/);
   });
 
-  it('exits 1 on what does not exist', async () => {
+  it('exits 64 on what does not exist', async () => {
     const { code, err } = await remote('status', 'none');
-    expect(code).toBe(1);
+    expect(code).toBe(64);
     expect(err).toContain('HW6010');
   });
 });
