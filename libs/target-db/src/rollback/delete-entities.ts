@@ -113,26 +113,40 @@ async function deleteOnce(
   return { deleted, done, held };
 }
 
-/** `$1`, `$2` migration and entity, `$3` keys of locked rows. */
+/**
+ * `$1`, `$2` migration and entity, `$3` keys of locked rows. Records are found by key before anything is joined by `xmin`, which thousands of rows
+ * share, and deleted by their place; and who refers to the page is one look at each referring table, with or without an index: that of the finishers is gone by now.
+ */
 function deleteStatement(entity: EntityToDelete, keys: readonly ForeignKey[]): string {
   const { table, references } = entity;
   const referred = [
     ...keys.map((key) => ({ from: key.table, on: key.columns.map((column, i) => [column, key.to[i] ?? ''] as const) })),
     ...references.map((one) => ({ from: one.table as string, on: [[one.column, one.to] as const] })),
   ];
+  const places = referred.flatMap(({ on }, i) => on.map(([, to], j) => `, e.${to} as r${i}_${j}`)).join('');
+  const looks = referred.map(({ from, on }, i) => {
+    const columns = on.map(([column]) => `x.${column}`).join(', ');
+    const named = on.map((_, j) => `p.r${i}_${j}`).join(', ');
+    const taken = on.map(([column], j) => `x.${column} as c${j}`).join(', ');
+    return `ref${i} as materialized (select ${taken} from ${from} as x where (${columns}) in (select ${named} from page as p)),\n`;
+  });
   const unreferred = referred
-    .map(
-      ({ from, on }) =>
-        ` and not exists (select from ${from} as x where ${on.map(([a, b]) => `x.${a} = e.${b}`).join(' and ')})`,
-    )
+    .map(({ on }, i) => {
+      const same = on.map(([, to], j) => `x.c${j} = e.${to}`).join(' and ');
+      return ` and not exists (select from ref${i} as x where ${same})`;
+    })
     .join('');
   return `with wanted as materialized (select k::text[] as key from unnest($3::text[]) as k),
-gone as (
-  delete from ${table.ident} as e using wanted as w, highwater.created_entity as c
-   where ${sameIdentity(entity, 'e', 'w.key')} and c.migration_id = $1 and c.entity_no = $2 and c.key = w.key and c.xmin = e.xmin${unreferred}
-  returning w.key
+made as materialized (
+  select w.key, c.made, c.at from wanted as w cross join lateral (
+    select r.xmin as made, r.ctid as at from highwater.created_entity as r where r.migration_id = $1 and r.entity_no = $2 and r.key = w.key offset 0) as c
+),
+page as materialized (select m.key, m.at${places} from made as m join ${table.ident} as e on ${sameIdentity(entity, 'e', 'm.key')} where e.xmin = m.made),
+${looks.join('')}gone as (
+  delete from ${table.ident} as e using page as p where ${sameIdentity(entity, 'e', 'p.key')}${unreferred}
+  returning p.at
 ), forgotten as (
-  delete from highwater.created_entity as c using gone where c.migration_id = $1 and c.entity_no = $2 and c.key = gone.key
+  delete from highwater.created_entity as c where c.ctid = any (array(select g.at from gone as g))
 )
 select count(*)::int as deleted from gone`;
 }
