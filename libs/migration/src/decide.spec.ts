@@ -8,7 +8,6 @@ import { issued, sample, stateIn } from './samples.js';
 import type { Migration } from './state.js';
 import { nothing } from './state.js';
 import { parseMigrationEvent } from './stored-events.js';
-import { migrationView } from './view.js';
 
 const after = (state: Migration, ...commands: readonly (CommandType | MigrationCommand)[]): Migration =>
   commands.reduce<Migration>((now, next) => {
@@ -68,7 +67,6 @@ describe('cutover', () => {
     for (const type of ['RecordEnforced', 'FailCutover', 'CompleteCutover'] as const) {
       expect(decide(sample(type, unknown), unknown), type).toMatchObject({ refused: 'OutcomeUnknown' });
     }
-    expect(migrationView('m', unknown, 9)?.stopped?.reason).toBe('CutoverOutcomeUnknown');
     const reconciled = after(unknown, but('ReconcileCutover', unknown, { found: 'enforced' }));
     expect(decide(sample('RecordEnforced', reconciled), reconciled)).toHaveLength(1);
     expect(after(reconciled, 'RecordEnforced', 'CompleteCutover').phase).toBe('enforced');
@@ -160,7 +158,7 @@ describe('pause, readiness, approvals, verification', () => {
     const approve = (actor: string): MigrationCommand =>
       command('Approve', { reason: 'x' }, { ...issued, metadata: { actor } });
     const state = after(stateIn('bridged'), approve('ada'), approve('ada'), approve('bob'));
-    expect(migrationView('m', state, 9)?.approvals).toEqual(['ada', 'bob']);
+    expect(state).toMatchObject({ approvals: [{ actor: 'ada' }, { actor: 'bob' }] });
   });
 
   it('takes an approval of row level security apart from one of the cutover, also once enforced', () => {

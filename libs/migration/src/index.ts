@@ -16,4 +16,3 @@ export * from './readiness/subject.js';
 export * from './cutover.js';
 export { transitions } from './transitions.js';
 export type { Expected } from './transitions.js';
-export * from './view.js';
