@@ -1,16 +1,21 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { LiveMigration } from '@highwater/migration';
 import {
+  beginEntityPass,
   closeGate,
   closeUnfillableEntities,
   countMissingEntities,
   createEntities,
+  endEntityPass,
+  moveEntityPass,
   openGate,
   openUnfillableEntityKeys,
   type EntityOutcome,
   type EntityRequest,
   type EntityTarget,
 } from '@highwater/target-db';
+import { countMissing } from '../../libs/roles/src/control/missing-entities.js';
 import { prepare, type Prepared } from '../support/least-privilege.js';
 import { usePostgres } from '../support/stack.js';
 
@@ -185,6 +190,39 @@ describe('history', () => {
   });
 });
 
+describe('a source too big for one count', () => {
+  const look = async (bridgedAt: string | null, passed = false): Promise<number | null> => {
+    const state = { epoch: 1, bridge: bridgedAt === null ? null : { at: bridgedAt }, limits: budget } as LiveMigration;
+    return await countMissing(p.database, target(0), state, { timeoutMs: 50, passed });
+  };
+
+  it('is what a pass left of it, page by page, once the pass began behind the bridge and is over', async () => {
+    await p.admin.query(`insert into "Organization" select 'o' || g, 'n', 'h' || g from generate_series(1, 5) g`);
+    const pass = { entityNo: 0, epoch: 1, pass: 1 };
+    const before = new Date(Date.now() - 60_000).toISOString();
+    const { relid } = target(0).entity.source;
+    await beginEntityPass(p.database.state, 'entities', { ...pass, sources: [{ entityNo: 0, relid }] });
+    const holder = await session();
+    await holder.query('begin; lock table "Workspace"');
+    for (const page of [
+      { from: null, to: ['o2'], seen: 2, left: 0 },
+      { from: ['o2'], to: ['o5'], seen: 3, left: 1 },
+      { from: ['o2'], to: ['o5'], seen: 3, left: 1 }, // another process did the same page
+    ])
+      await moveEntityPass(p.database.state, 'entities', { ...pass, ...page });
+    expect(await look(before)).toBeNull();
+    expect(await look(before, true)).toBe(1);
+    await endEntityPass(p.database.state, 'entities', pass);
+    expect(await look(before)).toBe(1);
+    expect(await look(new Date(Date.now() + 60_000).toISOString())).toBeNull();
+    await beginEntityPass(p.database.state, 'entities', { ...pass, pass: 2, sources: [{ entityNo: 0, relid }] });
+    expect(await look(before, true)).toBe(0);
+    await holder.query('rollback');
+    expect(await look(before)).toBe(0); // those that are found missing are made
+    expect(await rows('select count(*)::int from "Workspace"')).toEqual([[5]]);
+  });
+});
+
 describe('arrivals', () => {
   it('are judged one by one: made, there, gone, not usable, not visible yet', async () => {
     await p.admin.query(`insert into "OrgMember" values (1, 'o1', 'u', true), (2, 'o1', 'v', true);
@@ -215,6 +253,7 @@ describe('arrivals', () => {
   it('are never made where the application makes them', async () => {
     await p.admin.query(`insert into projects values (1, null)`);
     expect(verdicts(await create(3, keys(1)))).toEqual(['waiting']);
+    expect(verdicts(await create(3, { kind: 'after', after: null, limit: 9 }))).toEqual(['waiting']);
     expect(await rows('select count(*)::int from "Workspace"')).toEqual([[0]]);
     expect(await countMissingEntities(p.database.fill, target(3), { timeoutMs: 5_000 })).toMatchObject({ count: 1n });
   });

@@ -1,9 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { LiveMigration } from '@highwater/migration';
 import {
   countMissingEntities,
   createEntities,
+  readEntityPasses,
   recordMissingEntities,
   type Database,
+  type EntityPass,
   type EntityTarget,
 } from '@highwater/target-db';
 
@@ -19,24 +22,54 @@ const applicationPauseMs = 500;
 
 /**
  * Counts the sources without their entity, but for those that are listed, and stores it; readiness and status show it. While sources are being inserted some are always on
- * their way to their entity, so those that are found missing are looked at again: ours are made at once, the application's get a moment.
+ * their way to their entity, so those that are found missing are looked at again: ours are made at once, the application's get a moment. Where
+ * the server does not answer in time, what the last pass over the sources left counts: see `leftByPass`.
  *
- * @returns null when the server did not answer in time.
+ * @returns null when neither is known.
  */
 export async function countMissing(
   database: Database,
   target: EntityTarget,
-  epoch: number,
-  budget: Budget,
+  state: Pick<LiveMigration, 'epoch' | 'bridge' | 'limits'>,
+  { timeoutMs = countMsMax, passed = false }: { readonly timeoutMs?: number; readonly passed?: boolean } = {},
 ): Promise<number | null> {
-  const missing = await stillMissing(database, target, budget);
   const { migrationId, entityNo } = target;
+  const epoch = epochOf(state);
+  const missing = (await stillMissing(database, target, state.limits, timeoutMs)) ?? (await leftByPass());
   await recordMissingEntities(database.state, migrationId, { entityNo, epoch, missing });
   return missing;
+
+  async function leftByPass(): Promise<number | null> {
+    const passes = await readEntityPasses(database.state, migrationId);
+    const pass = passes.find((one) => one.entityNo === entityNo && one.epoch === epoch);
+    return pass === undefined ? null : whatPassLeft(pass, { bridgedAt: state.bridge?.at ?? null, passed });
+  }
 }
 
-async function stillMissing(database: Database, target: EntityTarget, budget: Budget): Promise<number | null> {
-  const look = { timeoutMs: countMsMax, first: lookAgainMax };
+/** A migration without a stream has no epoch; its passes are of the first. */
+export const epochOf = ({ epoch }: Pick<LiveMigration, 'epoch'>): number => Math.max(epoch, 1);
+
+/**
+ * What a pass left without entity, page by page: no source is too big for that. Proof of nothing where the pass began before the bridge, since what came
+ * behind its cursor was nobody's then; behind the bridge whoever inserts a source makes its entity. Pure.
+ *
+ * @param passed every page of the pass is done, though it has not been marked so yet
+ */
+export function whatPassLeft(
+  pass: Pick<EntityPass, 'done' | 'startedAt' | 'sourcesLeft'>,
+  { bridgedAt, passed }: { readonly bridgedAt: string | null; readonly passed: boolean },
+): number | null {
+  if (!pass.done && !passed) return null;
+  return bridgedAt !== null && pass.startedAt.getTime() <= Date.parse(bridgedAt) ? null : pass.sourcesLeft;
+}
+
+async function stillMissing(
+  database: Database,
+  target: EntityTarget,
+  budget: Budget,
+  timeoutMs: number,
+): Promise<number | null> {
+  const look = { timeoutMs, first: lookAgainMax };
   const found = await countMissingEntities(database.fill, target, look);
   if (found === undefined) return null;
   if (found.count === 0n || found.count > BigInt(lookAgainMax)) return Number(found.count);

@@ -62,7 +62,7 @@ export async function createEntities(
     request.kind === 'keys' ? request.keys : await page(fill, target, request.after, request.limit);
   const last = request.kind === 'keys' ? null : (keys[keys.length - 1]?.key ?? null);
   if (target.entity.createdBy === 'application')
-    return { kind: 'judged', verdicts: keys.map(() => ({ verdict: 'waiting' })), made: 0, last };
+    return { kind: 'judged', verdicts: await awaited(fill, target, request.kind, keys), made: 0, last };
   const verdicts = new Map<number, EntityVerdict>();
   const dead = request.kind === 'keys' ? await deadKeys(fill, target, keys) : new Set<number>();
   for (const i of dead) verdicts.set(i, { verdict: 'dead_letter', reason: 'KeyNotUsable' });
@@ -213,6 +213,21 @@ function settledBefore({ visible, present, there, reason }: Judged): EntityVerdi
   if (!present) return { verdict: 'gone' };
   if (there) return { verdict: 'there' };
   return reason === null ? undefined : { verdict: 'unfillable', reason };
+}
+
+/** What the application makes is not made here; of a page it is said which are awaited, and which nobody can make. */
+async function awaited(
+  fill: Access,
+  target: EntityTarget,
+  kind: EntityRequest['kind'],
+  keys: readonly PagedKey[],
+): Promise<EntityVerdict[]> {
+  const verdicts = keys.map(({ there }): EntityVerdict => ({ verdict: there === true ? 'there' : 'waiting' }));
+  const open = keys.flatMap((source, place) => (source.there === true ? [] : [{ ...source, place }]));
+  if (kind === 'keys' || open.length === 0) return verdicts;
+  const judged = await fill.session('judging sources of entities', (client) => judge(client, target, open));
+  for (const one of judged) verdicts[one.place] = settledBefore(one) ?? { verdict: 'waiting' };
+  return verdicts;
 }
 
 async function judge(client: Client, target: EntityTarget, keys: readonly PlacedKey[]): Promise<Judged[]> {

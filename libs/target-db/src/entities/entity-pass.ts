@@ -11,6 +11,8 @@ export interface EntityPass {
   readonly done: boolean;
   readonly sourcesExpected: number;
   readonly sourcesSeen: number;
+  /** Of those, the ones this pass left without their entity although nothing is wrong with them. */
+  readonly sourcesLeft: number;
   /** Sources without their entity when they were counted last; null: not counted in this epoch, or not in time. */
   readonly missing: number | null;
   readonly countedAt: Date | null;
@@ -29,6 +31,7 @@ interface Row extends Record<string, unknown> {
   done: boolean;
   expected: string;
   seen: string;
+  left: string;
   missing: string | null;
   counted_at: Date | null;
   started_at: Date;
@@ -41,7 +44,8 @@ interface Row extends Record<string, unknown> {
 export async function readEntityPasses(state: Access, migrationId: string): Promise<EntityPass[]> {
   const rows = await state.query<Row>(
     'reading the passes over the sources of entities',
-    `select entity_no, epoch, pass, cursor, done, sources_expected::text as expected, sources_seen::text as seen, missing::text, counted_at,
+    `select entity_no, epoch, pass, cursor, done, sources_expected::text as expected, sources_seen::text as seen,
+            sources_left::text as left, missing::text, counted_at,
             started_at, finished_at, (extract(epoch from clock_timestamp() - finished_at) * 1000)::text as since_ms,
             (extract(epoch from coalesce(finished_at, clock_timestamp()) - started_at) * 1000)::text as took_ms
        from highwater.entity_pass where migration_id = $1 order by entity_no`,
@@ -55,6 +59,7 @@ export async function readEntityPasses(state: Access, migrationId: string): Prom
     done: row.done,
     sourcesExpected: Number(row.expected),
     sourcesSeen: Number(row.seen),
+    sourcesLeft: Number(row.left),
     missing: row.missing === null ? null : Number(row.missing),
     countedAt: row.counted_at,
     startedAt: row.started_at,
@@ -86,7 +91,7 @@ export async function beginEntityPass(
                  or c.oid in (select t.relid from pg_partition_tree(s.relid) as t where t.isleaf and c.relkind = 'r'))
        from rows from (unnest($4::int4[]), unnest($5::oid[])) as s (entity_no, relid)
      on conflict (migration_id, entity_no) do update
-        set epoch = excluded.epoch, pass = excluded.pass, cursor = null, done = false, sources_seen = 0,
+        set epoch = excluded.epoch, pass = excluded.pass, cursor = null, done = false, sources_seen = 0, sources_left = 0,
             sources_expected = excluded.sources_expected, missing = case when p.epoch = excluded.epoch then p.missing end,
             counted_at = case when p.epoch = excluded.epoch then p.counted_at end,
             started_at = clock_timestamp(), finished_at = null
@@ -109,13 +114,15 @@ export async function moveEntityPass(
     readonly from: readonly string[] | null;
     readonly to: readonly string[] | null;
     readonly seen: number;
+    /** Of those, without their entity. */
+    readonly left: number;
   },
 ): Promise<void> {
   await state.query(
     'moving the cursor of a pass over sources',
-    `update highwater.entity_pass set cursor = $5, sources_seen = sources_seen + $6
+    `update highwater.entity_pass set cursor = $5, sources_seen = sources_seen + $6, sources_left = sources_left + $8
       where migration_id = $1 and entity_no = $2 and epoch = $3 and pass = $4 and not done and cursor is not distinct from $7::text[]`,
-    [migrationId, page.entityNo, page.epoch, page.pass, page.to, page.seen, page.from],
+    [migrationId, page.entityNo, page.epoch, page.pass, page.to, page.seen, page.from, page.left],
   );
 }
 

@@ -8,12 +8,14 @@ import {
   endEntityPass,
   moveEntityPass,
   readEntityPasses,
+  type Database,
   type EntityPass,
   type EntityTarget,
+  type EntityVerdict,
 } from '@highwater/target-db';
 import { failpoint } from '@highwater/telemetry';
 import type { ControlContext } from '../context.js';
-import { countMissing } from '../missing-entities.js';
+import { countMissing, epochOf } from '../missing-entities.js';
 import type { ProcessState } from '../process-state.js';
 import { retryHeldEntities } from './retry-entities.js';
 
@@ -42,7 +44,8 @@ export async function beginEntities(
  *   begun (act createEntities) ──▶ page … page of entity 0 ──what is missing is counted──▶ page … of entity 1 ──▶ … ──▶ all done
  *
  * Durable: the entities, then the cursor. A crash between the two does one page again, whose entities are there. In the plan's order, since
- * an entity may be the source of a later one. Those of the application are only counted.
+ * an entity may be the source of a later one. Those of the application are only counted,
+ * in pages where one statement does not do it in time.
  */
 export async function entityRound(
   context: ControlContext,
@@ -67,12 +70,13 @@ async function goOn(
   state: LiveMigration,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const began = performance.now();
   for (const pass of await readEntityPasses(database.state, process.id)) {
     const target = process.entities[pass.entityNo];
-    if (target === undefined || pass.done || pass.epoch !== Math.max(state.epoch, 1)) continue;
+    if (target === undefined || pass.done || pass.epoch !== epochOf(state)) continue;
     let { cursor, sourcesSeen } = pass;
-    for (let ended = target.entity.createdBy === 'application'; !ended;) {
+    const counted = await needsNoPages(database, target, pass, state);
+    const began = performance.now();
+    for (let ended = counted; !ended;) {
       if (signal.aborted || performance.now() - began > roundMsMax) return false;
       process.creating = progressText(target, pass, sourcesSeen);
       const page = await createEntities(
@@ -87,19 +91,36 @@ async function goOn(
       metrics.entitiesMade.inc(labels, page.made);
       await failpoint('control.afterEntityPage'); // its entities are committed, the cursor is not moved
       const seen = page.verdicts.length;
-      await moveEntityPass(database.state, process.id, { ...pass, from: cursor, to: page.last ?? cursor, seen });
+      await moveEntityPass(database.state, process.id, {
+        ...{ ...pass, from: cursor, to: page.last ?? cursor, seen },
+        left: page.verdicts.filter(({ verdict }) => leftWithout.has(verdict)).length,
+      });
       sourcesSeen += seen;
       // not when there are no more: sources with growing keys come faster than that, and those are for hints and the next pass
       ended = seen < pageRows;
       cursor = page.last;
     }
     await closeUnfillableEntities(database.fill, target);
-    await countMissing(database, target, pass.epoch, state.limits);
+    if (!counted) await countMissing(database, target, state, { passed: true });
     await endEntityPass(database.state, process.id, pass);
   }
   process.creating = undefined;
   return !process.finishing;
 }
+
+/** Neither is the entity there, nor is anything wrong with its source. */
+const leftWithout: ReadonlySet<EntityVerdict['verdict']> = new Set(['contended', 'parked', 'waiting']);
+
+/** What the application makes is only counted: in one statement, and page by page where that is not done in time. */
+const needsNoPages = async (
+  database: Database,
+  target: EntityTarget,
+  { cursor }: EntityPass,
+  state: LiveMigration,
+): Promise<boolean> =>
+  target.entity.createdBy === 'application' &&
+  cursor === null &&
+  (await countMissing(database, target, state)) !== null;
 
 function progressText({ entity }: EntityTarget, pass: EntityPass, seen: number): string {
   const expected = Math.max(seen, pass.sourcesExpected);

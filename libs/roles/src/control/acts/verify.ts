@@ -66,8 +66,14 @@ export async function verifyRound(
 
 /** Begins the run after the bridge, or answers how far it is. */
 export async function verifyAfterBridge(context: ControlContext, process: ProcessState): Promise<number> {
-  await beginVerification(context.database.fill, process.targets, afterBridge);
-  return (await readVerification(context.database.state, process.id)).reduce((sum, one) => sum + one.checked, 0);
+  const { database } = context;
+  let progress = await readVerification(database.state, process.id);
+  // not begun again at every evaluation: that would wait for the page under way, which holds its target's row as long as it reads
+  if (progress.length < process.targets.length || progress.some((one) => one.runId !== afterBridge)) {
+    await beginVerification(database.fill, process.targets, afterBridge);
+    progress = await readVerification(database.state, process.id);
+  }
+  return progress.reduce((sum, one) => sum + one.checked, 0);
 }
 
 export const isWanted = (state: Pick<LiveMigration, 'bridge' | 'verification'>): boolean =>
@@ -106,7 +112,7 @@ async function complete(
     tables.reduce((total, one) => total + pick(one), 0);
   const entities = [];
   for (const target of process.entities) {
-    const missing = await countMissing(context.database, target, Math.max(state.epoch, 1), state.limits);
+    const missing = await countMissing(context.database, target, state);
     entities.push({ table: nameOf(target.entity.table), from: nameOf(target.entity.source), missing });
   }
   const result = {
