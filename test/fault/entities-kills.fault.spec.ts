@@ -21,7 +21,7 @@ const settled = (): Promise<unknown> =>
   });
 
 it('F109 killed between a page of history and its cursor: the page is done again, and nothing is made twice', async () => {
-  const organizations = 1_200;
+  const organizations = 12_000;
   run = await serviceRun(await cluster.freshDatabase('entity_pages'), entityPlan('entity-pages', 'stream: none\n'), {
     schema: entitySchema,
     seed: entitySeed(organizations),
@@ -30,12 +30,12 @@ it('F109 killed between a page of history and its cursor: the page is done again
   await run.asked('/migrations', { plan: entityPlan('entity-pages', 'stream: none\n') });
   await run.asked(`/migrations/${run.id}/start`, {});
   expect(await gone(first, 'the service to die behind the second page')).toBe('SIGKILL');
-  // two pages of 500 are made, but for those that were there before, and the cursor of one is stored
+  // two pages of 5,000 are made, but for those that were there before, and the cursor of one is stored
   const pages = await count(
-    `(select id from "Organization" order by id collate "C" limit 1000) as o where id not like '%0'`,
+    `(select id from "Organization" order by id collate "C" limit 10000) as o where id not like '%0'`,
   );
   expect(await count(`highwater.created_entity where entity_no = 0`)).toBe(pages);
-  expect(await count(`highwater.entity_pass where entity_no = 0 and sources_seen = 500 and not done`)).toBe(1);
+  expect(await count(`highwater.entity_pass where entity_no = 0 and sources_seen = 5000 and not done`)).toBe(1);
   expect(await count(`highwater.sweep_range`)).toBe(0); // no row is looked at before its entity is there
   await run.start();
   await run.until('bridged');
