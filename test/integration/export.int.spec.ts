@@ -203,7 +203,7 @@ describe('export', () => {
 
   it('an unknown migration is refused by name', async () => {
     const answer = await highwater({ HIGHWATER_DATABASE_URL: url }, 'export', 'other', '--to', 'sql');
-    expect(answer).toMatchObject({ code: 1, err: expect.stringMatching(/HW6010.*"other"/s) as string });
+    expect(answer).toMatchObject({ code: 64, err: expect.stringMatching(/HW6010.*"other"/s) as string });
     const empty = await highwater({ HIGHWATER_DATABASE_URL: await freshDatabase() }, 'export', '--to', 'sql');
     expect(empty.err).toContain('no migration is known here');
   });
