@@ -22,6 +22,10 @@ describe.each(majors)('install on PostgreSQL %i', (major) => {
       `select pg_get_userbyid(nspowner) as owner from pg_namespace where nspname = 'highwater'`,
     );
     expect(rows).toEqual([{ owner: prepared.roles.ddl }]);
+    await prepared.admin.query(`insert into highwater.operation (id, migration_id, verb, status, actor)
+      values ('o', 'workspaces', 'rollback', 'running', 'somebody')`);
+    await expect(purgeSchema(prepared.database)).rejects.toThrow(/being rolled back: workspaces/);
+    await prepared.admin.query(`update highwater.operation set status = 'succeeded'`);
     await purgeSchema(prepared.database);
     const left = await prepared.admin.query(`select from pg_namespace where nspname = 'highwater'`);
     expect(left.rowCount).toBe(0);

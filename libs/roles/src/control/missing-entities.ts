@@ -25,24 +25,33 @@ const applicationPauseMs = 500;
  * their way to their entity, so those that are found missing are looked at again: ours are made at once, the application's get a moment. Where
  * the server does not answer in time, what the last pass over the sources left counts: see `leftByPass`.
  *
+ * @param pass number of a pass whose every page is done, though it has not been marked so yet: the pass under way is another one's when it is not this
  * @returns null when neither is known.
  */
 export async function countMissing(
   database: Database,
   target: EntityTarget,
   state: Pick<LiveMigration, 'epoch' | 'bridge' | 'limits'>,
-  { timeoutMs = countMsMax, passed = false }: { readonly timeoutMs?: number; readonly passed?: boolean } = {},
+  { timeoutMs = countMsMax, pass }: { readonly timeoutMs?: number; readonly pass?: number } = {},
 ): Promise<number | null> {
   const { migrationId, entityNo } = target;
   const epoch = epochOf(state);
   const missing = (await stillMissing(database, target, state.limits, timeoutMs)) ?? (await leftByPass());
-  await recordMissingEntities(database.state, migrationId, { entityNo, epoch, missing });
+  // a count that is known stands until the next one: a look that ended in time less often would take it away from readiness again and again
+  if (missing !== null || pass !== undefined)
+    await recordMissingEntities(database.state, migrationId, {
+      entityNo,
+      epoch,
+      missing,
+      ...(pass === undefined ? {} : { pass }),
+    });
   return missing;
 
   async function leftByPass(): Promise<number | null> {
     const passes = await readEntityPasses(database.state, migrationId);
-    const pass = passes.find((one) => one.entityNo === entityNo && one.epoch === epoch);
-    return pass === undefined ? null : whatPassLeft(pass, { bridgedAt: state.bridge?.at ?? null, passed });
+    const latest = passes.find((one) => one.entityNo === entityNo && one.epoch === epoch);
+    const known = latest !== undefined && (pass === undefined ? latest.done : latest.pass === pass);
+    return known ? whatPassLeft(latest, state.bridge?.at ?? null) : null;
   }
 }
 
@@ -52,14 +61,11 @@ export const epochOf = ({ epoch }: Pick<LiveMigration, 'epoch'>): number => Math
 /**
  * What a pass left without entity, page by page: no source is too big for that. Proof of nothing where the pass began before the bridge, since what came
  * behind its cursor was nobody's then; behind the bridge whoever inserts a source makes its entity. Pure.
- *
- * @param passed every page of the pass is done, though it has not been marked so yet
  */
 export function whatPassLeft(
-  pass: Pick<EntityPass, 'done' | 'startedAt' | 'sourcesLeft'>,
-  { bridgedAt, passed }: { readonly bridgedAt: string | null; readonly passed: boolean },
+  pass: Pick<EntityPass, 'startedAt' | 'sourcesLeft'>,
+  bridgedAt: string | null,
 ): number | null {
-  if (!pass.done && !passed) return null;
   return bridgedAt !== null && pass.startedAt.getTime() <= Date.parse(bridgedAt) ? null : pass.sourcesLeft;
 }
 

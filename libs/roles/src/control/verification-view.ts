@@ -1,6 +1,7 @@
 import type { LiveMigration } from '@highwater/migration';
 import { readEntityPasses, readMismatches, readVerification } from '@highwater/target-db';
 import type { ControlContext } from './context.js';
+import { beforeBridge } from './acts/verify.js';
 import { plannedEntities } from './planned-entities.js';
 import type { Page, TableFilter, VerificationView, VerifiedEntity, VerifiedTable } from './port.js';
 import { targetsNamed } from './targets-named.js';
@@ -67,7 +68,7 @@ async function running(
   const [first] = progress;
   if (!first || progress.every((one) => one.done)) return null;
   return {
-    run: first.runId,
+    run: first.runId.replace(beforeBridge, ''),
     startedAt: first.startedAt,
     checked: progress.reduce((sum, one) => sum + one.checked, 0),
     mismatches: progress.reduce((sum, one) => sum + one.mismatches, 0),

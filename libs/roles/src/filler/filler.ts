@@ -12,6 +12,7 @@ import {
   CommitWitness,
   databaseError,
   heldSomewhere,
+  isTransient,
   visibleNow,
   type EntityTarget,
   type FillTarget,
@@ -256,7 +257,8 @@ export class Filler {
     else this.release(assignment);
     for (const [verdict, count] of Object.entries(looked.counted)) this.counts[verdict as Verdict] += count;
     assignment.dead.push(...looked.dead);
-    this.batch.looked(items.length, looked.untried);
+    // a batch that was cut off before anything was judged would be cut off again at the same size
+    this.batch.looked(items.length, looked.untried || (looked.failed !== undefined && isTransient(looked.failed)));
     const now = performance.now();
     for (const { item, targets, entities, verdict } of looked.kept) {
       item.open = targets;

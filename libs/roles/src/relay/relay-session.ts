@@ -51,6 +51,8 @@ export interface RelaySessionOptions {
   readonly inFlight?: InFlightLimits;
   /** What earlier sessions of this relay acknowledged: a server whose WAL ends before that has another history. */
   readonly acknowledgedBefore?: Lsn;
+  /** Sessions in a row that the server's silence ended: see `SlotReader`. */
+  readonly silencesBefore?: number;
   readonly onStreaming: () => void;
   readonly onProgress: () => void;
 }
@@ -103,13 +105,15 @@ export class RelaySession {
     const failed = (error: unknown): void => this.fail(error);
     this.outbox = new HintOutbox((records) => this.producer.send(records), settled, failed);
     this.bridge = new BridgeCounter(database.state, migrationId, short, settled, failed);
-    this.reader = new SlotReader(database.settings, stream.slot, stream.publication, {
-      onServer: (server) => this.meet(server),
+    const handlers = {
+      onServer: (server: ReplicationServer) => this.meet(server),
       onStreaming: () => this.begin(),
-      onMessage: (message) => this.take(message),
-      onKeepalive: (walEnd) => this.keepalive(walEnd),
+      onMessage: (message: ReplicationMessage) => this.take(message),
+      onKeepalive: (walEnd: Lsn) => this.keepalive(walEnd),
       acknowledged: () => this.ackedLsn,
-    });
+    };
+    const { settings } = database;
+    this.reader = new SlotReader(settings, stream.slot, stream.publication, handlers, options.silencesBefore);
   }
 
   get hintsSent(): number {

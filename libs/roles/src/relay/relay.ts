@@ -1,9 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatLsn, messageOf, zeroLsn, type Lsn } from '@highwater/kernel';
 import type { BrokenStream } from '@highwater/change-stream';
+import { ServerSilent } from '@highwater/target-db';
 import { RelaySession, type RelaySessionOptions, type SessionEnd } from './relay-session.js';
 
-export interface RelayOptions extends Omit<RelaySessionOptions, 'onStreaming' | 'onProgress' | 'acknowledgedBefore'> {
+export interface RelayOptions extends Omit<
+  RelaySessionOptions,
+  'onStreaming' | 'onProgress' | 'acknowledgedBefore' | 'silencesBefore'
+> {
   /** Only a new epoch repairs it; control records StreamBroken. Called once, after the last acknowledgement. */
   readonly onBroken: (broken: BrokenStream) => void;
 }
@@ -50,6 +54,7 @@ export class Relay {
   private hintsBefore = 0;
   private acked: Lsn = zeroLsn;
   private received: Lsn = zeroLsn;
+  private silences = 0;
   private reason: string | null = null;
 
   constructor(private readonly options: RelayOptions) {}
@@ -88,6 +93,8 @@ export class Relay {
       const ackedBefore = this.acked;
       const { end, streamedMs } = await this.oneSession();
       if (streamedMs > healthyAfterMs || this.acked > ackedBefore) failures = 0;
+      if (this.acked > ackedBefore) this.silences = 0;
+      else if (end.kind === 'retry' && end.error instanceof ServerSilent) this.silences += 1;
       switch (end.kind) {
         case 'stopped':
           break;
@@ -123,6 +130,7 @@ export class Relay {
     const session = new RelaySession({
       ...this.options,
       acknowledgedBefore: this.acked,
+      silencesBefore: this.silences,
       onStreaming: () => {
         streamingSince = performance.now();
         this.state = 'streaming';

@@ -44,6 +44,8 @@ export type EntityOutcome =
       readonly made: number;
       /** The page's last source key, where the next page begins; null: there were no more sources. Of `keys` null. */
       readonly last: readonly string[] | null;
+      /** Of a page: there may be sources behind it. */
+      readonly more: boolean;
     }
   | { readonly kind: 'gateClosed' };
 
@@ -58,11 +60,13 @@ export async function createEntities(
   budget: FillBudget,
   gate: GateName,
 ): Promise<EntityOutcome> {
-  const keys: readonly PagedKey[] =
-    request.kind === 'keys' ? request.keys : await page(fill, target, request.after, request.limit);
+  const { keys, more }: Page =
+    request.kind === 'keys'
+      ? { keys: request.keys, more: false }
+      : await page(fill, target, request.after, request.limit);
   const last = request.kind === 'keys' ? null : (keys[keys.length - 1]?.key ?? null);
   if (target.entity.createdBy === 'application')
-    return { kind: 'judged', verdicts: await awaited(fill, target, request.kind, keys), made: 0, last };
+    return { kind: 'judged', verdicts: await awaited(fill, target, request.kind, keys), made: 0, last, more };
   const verdicts = new Map<number, EntityVerdict>();
   const dead = request.kind === 'keys' ? await deadKeys(fill, target, keys) : new Set<number>();
   for (const i of dead) verdicts.set(i, { verdict: 'dead_letter', reason: 'KeyNotUsable' });
@@ -91,7 +95,13 @@ export async function createEntities(
       else portion = Math.ceil(portion / 2);
     }
   }
-  return { kind: 'judged', verdicts: keys.map((_, i) => verdicts.get(i) ?? { verdict: 'contended' }), made, last };
+  return {
+    kind: 'judged',
+    verdicts: keys.map((_, i) => verdicts.get(i) ?? { verdict: 'contended' }),
+    made,
+    last,
+    more,
+  };
 }
 
 /** Sources of one transaction: the locks on what they make, and on what that refers to, are held for as long as it takes. */
@@ -102,6 +112,11 @@ const carefulBelow = 16;
 /** A source that was read in passing. `there`: its entity was, by then, so nothing needs to be opened for it. */
 interface PagedKey extends SourceKey {
   readonly there?: boolean;
+}
+
+interface Page {
+  readonly keys: readonly PagedKey[];
+  readonly more: boolean;
 }
 
 interface PlacedKey extends SourceKey {
@@ -251,21 +266,32 @@ async function judge(client: Client, target: EntityTarget, keys: readonly Placed
   }));
 }
 
-async function page(
+async function page(fill: Access, target: EntityTarget, after: readonly string[] | null, limit: number): Promise<Page> {
+  try {
+    return await pageOf(fill, target.entity, after, limit);
+  } catch (error) {
+    // an identity that is slow to work out: fewer at a time, or no page is ever done
+    if (!isTransient(error) || limit === 1) throw error;
+    return await page(fill, target, after, Math.ceil(limit / 8));
+  }
+}
+
+async function pageOf(
   fill: Access,
-  { entity }: EntityTarget,
+  entity: EntityTarget['entity'],
   after: readonly string[] | null,
   limit: number,
-): Promise<PagedKey[]> {
+): Promise<Page> {
   const rows = await fill.query<Record<string, string | boolean>>(
     'reading the sources of entities',
     sourcesAfter(entity, after !== null),
     [...(after ?? []), limit],
   );
-  return rows.map((row) => ({
+  const keys = rows.map((row) => ({
     key: entity.sourceKey.map((_, i) => String(row[`k${i}`])),
     there: row['there'] === true,
   }));
+  return { keys, more: keys.length === limit };
 }
 
 /** Hints are untrusted input: one whose key does not cast must not stop the others. */

@@ -103,6 +103,8 @@ export async function beginEntityPass(
 /**
  * Moves the cursor behind a page whose entities are committed. `from` is the cursor the page began at: another process that did the page
  * meanwhile has moved it, and then nothing happens here.
+ *
+ * @returns whether it was moved.
  */
 export async function moveEntityPass(
   state: Access,
@@ -117,25 +119,28 @@ export async function moveEntityPass(
     /** Of those, without their entity. */
     readonly left: number;
   },
-): Promise<void> {
-  await state.query(
+): Promise<boolean> {
+  const moved = await state.query(
     'moving the cursor of a pass over sources',
     `update highwater.entity_pass set cursor = $5, sources_seen = sources_seen + $6, sources_left = sources_left + $8
-      where migration_id = $1 and entity_no = $2 and epoch = $3 and pass = $4 and not done and cursor is not distinct from $7::text[]`,
+      where migration_id = $1 and entity_no = $2 and epoch = $3 and pass = $4 and not done and cursor is not distinct from $7::text[]
+      returning true`,
     [migrationId, page.entityNo, page.epoch, page.pass, page.to, page.seen, page.from, page.left],
   );
+  return moved.length > 0;
 }
 
-/** How many sources have no entity, counted just now; null when the server did not answer in time. */
+/** How many sources have no entity, counted just now; null when the server did not answer in time. With `pass`: unless that pass is over. */
 export async function recordMissingEntities(
   state: Access,
   migrationId: string,
-  of: { readonly entityNo: number; readonly epoch: number; readonly missing: number | null },
+  of: { readonly entityNo: number; readonly epoch: number; readonly missing: number | null; readonly pass?: number },
 ): Promise<void> {
   await state.query(
     'recording how many entities are missing',
-    `update highwater.entity_pass set missing = $4, counted_at = clock_timestamp() where migration_id = $1 and entity_no = $2 and epoch = $3`,
-    [migrationId, of.entityNo, of.epoch, of.missing],
+    `update highwater.entity_pass set missing = $4, counted_at = clock_timestamp() where migration_id = $1 and entity_no = $2 and epoch = $3
+        and pass = coalesce($5::int4, pass)`,
+    [migrationId, of.entityNo, of.epoch, of.missing, of.pass ?? null],
   );
 }
 

@@ -108,8 +108,8 @@ async function fillOnce(
     const result = await bisect(client, target, keys, held);
     unfilled = result.unfilled;
     undecided = [...result.contended, ...keys.slice(result.decided)];
-    // when nothing was decided the next try would come as far: that one is bounded like any contention
-    if (result.decided > 0) untried = keys.slice(result.decided);
+    // where none was decided the first counts as tried: it is bounded like any contention, and smaller batches come to the others
+    untried = keys.slice(Math.max(1, result.decided));
   } else {
     unfilled = (await writeRows(client, target, { naming: 'key', count: keys.length, keys })).unfilled;
   }

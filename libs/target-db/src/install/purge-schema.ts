@@ -7,7 +7,7 @@ export const purgeSql = 'drop schema if exists highwater cascade';
 
 /**
  * Drops schema `highwater` with the history in it: `finish --purge`. Throws HW2003 while a migration is not finished, whose objects nobody
- * would know any more, or while a process of ours is connected, which would go on without its tables.
+ * would know any more, or is being rolled back, or while a process of ours is connected, which would go on without its tables.
  */
 export async function purgeSchema(database: Database): Promise<void> {
   try {
@@ -28,6 +28,11 @@ async function refuseInUse(client: Client, ourselves: string): Promise<void> {
   const live = await client.query<{ id: string }>(
     `select id from highwater.migration where phase <> 'finished' order by id`,
   );
+  // a rollback is legal after `finish` too, and what it still needs stands here
+  const undone = await client.query<{ id: string }>(
+    `select distinct migration_id as id from highwater.operation
+      where verb = 'rollback' and status in ('accepted', 'running') order by 1`,
+  );
   const atWork = await client.query<{ name: string }>(
     `select distinct split_part(application_name, '/', 2) as name from pg_stat_activity
       where datname = current_database() and application_name like 'highwater/%/%' and split_part(application_name, '/', 2) <> $1 order by 1`,
@@ -40,6 +45,12 @@ async function refuseInUse(client: Client, ourselves: string): Promise<void> {
     throw refuse(
       `not finished: ${live.rows.map(({ id }) => id).join(', ')}`,
       `highwater finish ${first.id}, or highwater rollback ${first.id}`,
+    );
+  const [half] = undone.rows;
+  if (half)
+    throw refuse(
+      `being rolled back: ${undone.rows.map(({ id }) => id).join(', ')}`,
+      `let the service run until it is done: highwater status ${half.id}`,
     );
   if (atWork.rows.length > 0)
     throw refuse(`at work: ${atWork.rows.map(({ name }) => name).join(', ')}`, 'stop the service first');

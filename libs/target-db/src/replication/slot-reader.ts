@@ -38,6 +38,11 @@ const serverPatienceMsMax = 20_000;
 
 /** A server that answers nothing for so long is gone: each of our status messages asks it for a reply. */
 const silenceMsMin = 30_000;
+/** However often it was silent before. */
+const silenceMsLimit = 600_000;
+
+/** The server answered nothing for longer than this session would wait. */
+export class ServerSilent extends Error {}
 
 /** Settings that decide how key values are written as text; a role's own defaults must not. */
 const textSettings = [
@@ -73,6 +78,11 @@ export class SlotReader extends LogicalReplicationService {
     private readonly slot: string,
     private readonly publication: string,
     private readonly handlers: SlotReaderHandlers,
+    /**
+     * Sessions in a row that ended with `ServerSilent` and acknowledged nothing: each doubles the patience. PostgreSQL 15 says nothing while it decodes
+     * what the publication does not have (a rewritten table of a hundred million rows), and would begin that anew with every session.
+     */
+    private readonly silencesBefore = 0,
   ) {
     // timeoutSeconds 0: with any other value the library acknowledges what it received, even with auto off
     super(
@@ -163,7 +173,8 @@ export class SlotReader extends LogicalReplicationService {
     if (patienceMs !== ownMs) await query(`set wal_sender_timeout = ${patienceMs}`);
     this.intervalMs = Math.min(statusIntervalMsMax, Math.max(100, patienceMs / 3));
     // a server that decodes without output looks at our messages only after half its own patience
-    this.silenceMsMax = Math.max(silenceMsMin, 1.5 * patienceMs);
+    const silenceMs = Math.max(silenceMsMin, 1.5 * patienceMs) * 2 ** this.silencesBefore;
+    this.silenceMsMax = Math.min(silenceMsLimit, silenceMs);
     this.handlers.onServer({
       systemIdentifier: String(system['systemid']),
       timeline: Number(system['timeline']),
@@ -176,7 +187,7 @@ export class SlotReader extends LogicalReplicationService {
   private tick(): void {
     const silentMs = performance.now() - this.heardAt;
     if (!this.paused && silentMs > this.silenceMsMax)
-      throw new Error(`connection terminated: the server was silent for ${Math.round(silentMs / 1_000)} s`);
+      throw new ServerSilent(`connection terminated: the server was silent for ${Math.round(silentMs / 1_000)} s`);
     this.report(true);
   }
 

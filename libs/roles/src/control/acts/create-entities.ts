@@ -91,17 +91,19 @@ async function goOn(
       metrics.entitiesMade.inc(labels, page.made);
       await failpoint('control.afterEntityPage'); // its entities are committed, the cursor is not moved
       const seen = page.verdicts.length;
-      await moveEntityPass(database.state, process.id, {
+      const moved = await moveEntityPass(database.state, process.id, {
         ...{ ...pass, from: cursor, to: page.last ?? cursor, seen },
         left: page.verdicts.filter(({ verdict }) => leftWithout.has(verdict)).length,
       });
+      // another process that leads by now did the page: its account of the pass is the one that counts
+      if (!moved) return false;
       sourcesSeen += seen;
       // not when there are no more: sources with growing keys come faster than that, and those are for hints and the next pass
-      ended = seen < pageRows;
+      ended = !page.more;
       cursor = page.last;
     }
     await closeUnfillableEntities(database.fill, target);
-    if (!counted) await countMissing(database, target, state, { passed: true });
+    if (!counted) await countMissing(database, target, state, { pass: pass.pass });
     await endEntityPass(database.state, process.id, pass);
   }
   process.creating = undefined;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LiveMigration } from '@highwater/migration';
-import { ownRun } from './verify.js';
+import { askedRun, ownRun } from './verify.js';
 
 const start = Date.parse('2026-11-21T10:00:00.000Z');
 const at = (seconds: number): string => new Date(start + seconds * 1_000).toISOString();
@@ -11,6 +11,11 @@ const progress = (runId: string, done: boolean, seconds = 0) => [
   { runId, done: true, startedAt: at(0), movedAt: at(0) },
 ];
 const now = (seconds: number): number => start + seconds * 1_000;
+
+it('a verification that was asked for is begun anew by the bridge, and its end counts for what began behind it', () => {
+  expect(askedRun('op-1', { bridge: null })).not.toBe('op-1');
+  expect(askedRun('op-1', { bridge: {} } as unknown as LiveMigration)).toBe('op-1');
+});
 
 describe('the verification nobody asked for', () => {
   it('is the one after the bridge until that is recorded', () => {

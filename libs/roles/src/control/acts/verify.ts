@@ -19,6 +19,8 @@ import { repairMismatches } from './repair.js';
 export const afterBridge = 'after-bridge';
 /** Runs that follow it, each named after the end of the one before: two processes that both think they lead begin the same one. */
 const again = 'again-';
+/** Ends the name of a run that was asked for before the bridge. */
+export const beforeBridge = '/before-bridge';
 /** Rest between two of them: nine times what the last one took, so that a tenth of the time at most goes into comparing. */
 const restShare = 9;
 const restMsMin = 10_000;
@@ -44,7 +46,7 @@ export async function verifyRound(
   const { database } = context;
   const asked = (await openOperations(database.state, process.id)).find((one) => one.verb === 'verify');
   let progress = await readVerification(database.state, process.id);
-  const runId = asked?.id ?? ownRun(state, progress, Date.now());
+  const runId = asked === undefined ? ownRun(state, progress, Date.now()) : askedRun(asked.id, state);
   // a pause is for a server that has enough to do; who asks for a verification meanwhile wants it all the same
   if (runId === undefined || (state.pause !== 'running' && !asked)) return;
   if (asked?.status === 'accepted') await markOperation(database.state, asked.id, 'running');
@@ -63,6 +65,13 @@ export async function verifyRound(
   }
   await complete(context, process, state, progress, asked);
 }
+
+/**
+ * The run of an operation. One that began before the bridge is begun anew once the bridge is there: what an application wrote behind its cursor
+ * until then was nobody's, and its end would count as a look at all of it. Pure.
+ */
+export const askedRun = (operationId: string, { bridge }: Pick<LiveMigration, 'bridge'>): string =>
+  bridge === null ? `${operationId}${beforeBridge}` : operationId;
 
 /** Begins the run after the bridge, or answers how far it is. */
 export async function verifyAfterBridge(context: ControlContext, process: ProcessState): Promise<number> {
