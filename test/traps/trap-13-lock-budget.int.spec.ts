@@ -82,6 +82,38 @@ const hint = (id: number) => ({ key: [String(id)], xid: '3', partition: 0 });
 const nulls = async (table: string): Promise<number> =>
   (await p.admin.query<{ n: number }>(`select count(*)::int as n from ${table} where org is null`)).rows[0]?.n ?? -1;
 
+describe('our own readers', () => {
+  it('are let finish before the lock is asked for: the application would wait behind the request as long as they read', async () => {
+    const reader = await session(`set application_name = 'highwater/another/fill'`);
+    await reader.query('begin; select from flat');
+    const looks = async (): Promise<unknown> =>
+      (
+        await p.admin.query<{ at: Date }>(
+          `select query_start as at from pg_stat_activity where query like '%as reading' and application_name like 'highwater/%'`,
+        )
+      ).rows[0]?.at.getTime();
+    const { ident, relid } = target(1).derivation.table;
+    const step: DdlStep = {
+      migrationId: p.plan.migration,
+      targetNo: 1,
+      name: 'guard',
+      table: ident,
+      lock: [ident],
+      lockMode: 'ACCESS EXCLUSIVE',
+      relids: [relid],
+      statements: [`comment on table ${ident} is null`],
+    };
+    const attempt = attemptDdl(p.database, step, { lockBudgetMs: 100, lockAttempts: 1 });
+    attempt.catch(() => undefined);
+    const first = await waitFor('a first look at the readers', looks);
+    await waitFor('another look', async () => (await looks()) !== first);
+    const app = await session();
+    await app.query(`set lock_timeout = '50ms'; insert into flat (id) values (1)`);
+    await reader.query('commit');
+    expect((await attempt).attempts).toBe(1);
+  });
+});
+
 describe('one budget for all partitions of a statement', () => {
   /** Three readers, one per partition; each lets go 600 ms after the one before. Nothing waits longer than a second for any single one. */
   async function staggered(work: () => Promise<unknown>): Promise<number> {

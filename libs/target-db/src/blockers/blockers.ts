@@ -71,6 +71,24 @@ export async function maintenanceRunning(state: Access, relids: readonly number[
   return rows[0]?.running === true;
 }
 
+/**
+ * A process of ours that only reads the tables: a page of the verification, a count of what is missing. It may do so for seconds, and our lock request
+ * would make every statement of the application wait behind it for the whole budget. Whoever writes as well is done in milliseconds.
+ */
+export async function readingOurselves(state: Access, relids: readonly number[]): Promise<boolean> {
+  const rows = await state.query<{ reading: boolean }>(
+    'looking for readers of ours on a table',
+    `${withMembers('$1::oid[]')}
+     select exists (
+       select from member as m join pg_locks l on l.locktype = 'relation' and l.relation = m.relid and l.granted
+          and l.database = (select oid from pg_database where datname = current_database())
+         join pg_stat_activity a on a.pid = l.pid and a.application_name like 'highwater/%' and a.pid <> pg_backend_pid()
+        group by l.pid having every(l.mode = 'AccessShareLock')) as reading`,
+    [relids],
+  );
+  return rows[0]?.reading === true;
+}
+
 /** `pid 4711 "pg_dump" (alice) holds AccessShareLock on public."Activity" for 3.2 s, idle in transaction`. */
 export function describeBlocker(b: LockBlocker): string {
   const who =

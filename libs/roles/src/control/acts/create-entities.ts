@@ -54,6 +54,8 @@ export async function entityRound(
   signal: AbortSignal,
 ): Promise<void> {
   if (process.entities.length === 0 || state.pause !== 'running') return;
+  // a count reads for seconds, and the cutover's locks would wait behind it with the application behind them
+  if (state.phase === 'cutting-over') return;
   try {
     if (await goOn(context, process, state, signal)) await retryHeldEntities(context, process, state, signal);
   } catch (error) {

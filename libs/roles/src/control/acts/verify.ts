@@ -44,6 +44,8 @@ export async function verifyRound(
   signal: AbortSignal,
 ): Promise<void> {
   const { database } = context;
+  // a page reads for seconds, and the cutover's locks would wait behind it with the application behind them
+  if (state.phase === 'cutting-over') return;
   const asked = (await openOperations(database.state, process.id)).find((one) => one.verb === 'verify');
   let progress = await readVerification(database.state, process.id);
   const runId = asked === undefined ? ownRun(state, progress, Date.now()) : askedRun(asked.id, state);
