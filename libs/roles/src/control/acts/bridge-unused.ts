@@ -1,9 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { HighwaterError, migrationId, type FenceToken } from '@highwater/kernel';
 import type { LiveMigration } from '@highwater/migration';
-import { emitFence, readBridgeUses, serverNow, slotFacts, type StoredOperation } from '@highwater/target-db';
+import {
+  emitFence,
+  readBridgeUses,
+  serverNow,
+  slotFacts,
+  type BridgeUse,
+  type StoredOperation,
+} from '@highwater/target-db';
 import { bridgeInUse } from '../codes.js';
 import type { ControlContext } from '../context.js';
+import type { ProcessState } from '../process-state.js';
 import { waitUntil } from '../wait-until.js';
 
 /** How long the relay gets to read what the bridge has reported by now. */
@@ -20,7 +28,7 @@ export const bridgeJudged = (finish: StoredOperation | undefined): boolean =>
  */
 export async function assertBridgeUnused(
   context: ControlContext,
-  id: string,
+  { id, plan }: Pick<ProcessState, 'id' | 'plan'>,
   state: LiveMigration,
   windowMs: number,
   signal: AbortSignal,
@@ -32,7 +40,7 @@ export async function assertBridgeUnused(
   const quiet = async (): Promise<void> => {
     const now = (await serverNow(access)).getTime();
     const sinceMs = Math.max(Date.parse(state.phaseSince), Date.parse(state.streamSince ?? state.phaseSince));
-    const [last] = await readBridgeUses(access, id); // newest first
+    const [last] = (await readBridgeUses(access, id)).filter((use) => wasNeeded(use, plan)); // newest first
     const seconds = (ms: number): string => `${Math.round(ms / 1000)} s ago`;
     if (last && last.lastAgeMs < windowMs)
       throw inUse(id, windowMs, `"${last.applicationName}" used the bridge ${seconds(last.lastAgeMs)}`);
@@ -51,6 +59,15 @@ export async function assertBridgeUnused(
     throw inUse(id, windowMs, `the relay has not read its reports up to now`, 'look at the relay and at Kafka');
   await quiet();
 }
+
+/**
+ * Where a table may keep NULLs, a row that has no value by the rule either is what a new application writes every day, and no bridge changes it: that
+ * is not a use, or `finish` would wait for ever. Pure.
+ */
+export const wasNeeded = (
+  { targetNo, outcome }: Pick<BridgeUse, 'targetNo' | 'outcome'>,
+  { tables }: { readonly tables: readonly { readonly notNull: boolean }[] },
+): boolean => outcome !== 'left_null' || tables[targetNo]?.notNull !== false;
 
 const inUse = (id: string, windowMs: number, why: string, help = 'replace the old application'): HighwaterError =>
   new HighwaterError(

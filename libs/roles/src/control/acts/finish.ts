@@ -30,7 +30,7 @@ export async function finish(
   const { database } = context;
   if (!bridgeJudged(operation)) {
     if (operation.request['bridgeUnused'] !== true)
-      await assertBridgeUnused(context, process.id, state, Math.max(state.windowMs, asked.afterMs ?? 0), signal);
+      await assertBridgeUnused(context, process, state, Math.max(state.windowMs, asked.afterMs ?? 0), signal);
     await markOperation(database.state, operation.id, 'running', { result: judged });
   }
   await failpoint('finish.afterJudged');
