@@ -36,8 +36,8 @@ export async function makeEntities(
 ): Promise<Partial<Record<Verdict, number>>> {
   const keys = items.map(({ key, xid, forced }) => ({ key, xid, forced }));
   const outcome = await createEntities(context.database.fill, target, { kind: 'keys', keys }, context.limits, 'live');
-  await failpoint('filler.afterEntities'); // they are committed; rows and offset come later
   if (outcome.kind === 'gateClosed') throw new GateClosed();
+  if (outcome.made > 0) await failpoint('filler.afterEntities'); // they are committed; rows and offset come later
   const counted: Partial<Record<Verdict, number>> = {};
   items.forEach((item, i) => {
     const answer = outcome.verdicts[i] ?? { verdict: 'contended' as const };
