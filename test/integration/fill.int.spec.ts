@@ -2,8 +2,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import pg from 'pg';
 import {
   closeUnfillable,
+  CommitWitness,
   fillBatch,
   heldSomewhere,
+  openDatabase,
   openGate,
   type FillHint,
   type HintVerdict,
@@ -252,4 +254,22 @@ it('trap 11: a parent that moves in the transaction that changes the child never
     if (ws !== (wasNull ? `after${n}` : 'o1')) mixed.push([ws, wasNull]);
   }
   expect(mixed).toEqual([]);
+});
+
+it('a fill that comes after the end of its assignment opens no session that nobody would give back', async () => {
+  const database = openDatabase({ ...p.database.settings, poolMax: { fill: 1 } });
+  const lost: string[] = [];
+  const witness = new CommitWitness(database.fill, (why) => lost.push(why));
+  try {
+    // the partitions are revoked between the two targets of one batch
+    await witness.during(() => Promise.resolve(witness.end()));
+    await expect(witness.during(() => Promise.resolve())).rejects.toThrow(
+      'the assignment that asked for the fill is over',
+    );
+    await expect(witness.flush()).rejects.toThrow('is over'); // an offset must not be committed on its word
+    expect(await database.fill.query('taking the only session', 'select 1 as n')).toEqual([{ n: 1 }]);
+    expect(lost).toEqual([]);
+  } finally {
+    await database.close();
+  }
 });

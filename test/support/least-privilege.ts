@@ -14,7 +14,7 @@ import {
   type FillTarget,
 } from '@highwater/target-db';
 import pg from 'pg';
-import { unique } from './stack.js';
+import { unique, withinLimit } from './stack.js';
 
 export interface Prepared {
   /** As the application and administrator: a superuser. */
@@ -125,8 +125,8 @@ export async function prepare(
       await admin.query((await compileFor(yaml)).grants);
     },
     async close() {
-      await database.close();
-      await admin.end();
+      await withinLimit('every session to be given back to its pool', database.close());
+      await withinLimit('the administrator to leave', admin.end());
     },
   };
 }

@@ -75,3 +75,16 @@ export async function waitFor<T>(
   const reason = last === undefined ? '' : `; last error: ${String(last)}`;
   throw new Error(`still waiting after ${timeoutMs / 1000} s for ${what}${state}${reason}`, { cause: last });
 }
+
+/** What takes longer than a minute is an error that names what never came, instead of the runner's own about a hook. */
+export async function withinLimit<T>(what: string, work: Promise<T>, timeoutMs = 60_000): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`still waiting after ${timeoutMs / 1000} s for ${what}`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

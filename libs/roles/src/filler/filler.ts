@@ -128,7 +128,7 @@ export class Filler {
     await this.looking;
     if (this.fills > 0) await new Promise<void>((resolve) => (this.idle = resolve));
     await this.assignment?.committer.flush();
-    this.assignment?.witness.close();
+    this.assignment?.witness.end();
     await this.consumer.stop();
     await this.deadLetters.close();
   }
@@ -179,7 +179,7 @@ export class Filler {
   private revoke(): void {
     if (this.assignment) this.assignment.current = false;
     this.assignment?.arrivals.close();
-    this.assignment?.witness.close();
+    this.assignment?.witness.end();
     this.assignment = undefined;
     this.holdReason = null;
   }

@@ -7,6 +7,7 @@ import type { Access, Client } from '../session/database.js';
  *
  *   idle ──enter──▶ watching ──flush, nothing under way or since──▶ idle
  *                      └── session ended ──▶ lost (for good: everything since the last flush is in doubt; `onLost`)
+ *   any ──end──▶ over (for good: a fill that comes later is refused, or its session would be held by nobody who could give it back)
  *
  * Durable: nothing. A crash of ours leaves what was not recorded to be looked at again.
  */
@@ -15,6 +16,7 @@ export class CommitWitness {
   private release: (() => void) | undefined;
   private under = 0;
   private done = 0;
+  /** Why nothing is watched any more: the session ended, or whoever asked did. */
   private lost: Error | undefined;
   private flushing: Promise<void> = Promise.resolve();
 
@@ -53,11 +55,16 @@ export class CommitWitness {
     await client.query(
       `begin; set local synchronous_commit = on; select pg_catalog.pg_logical_emit_message(true, 'highwater.flush', ''); commit`,
     );
-    if (this.under === 0 && this.done === done) this.close();
+    if (this.under === 0 && this.done === done) this.giveBack();
   }
 
-  /** Gives the session back; nobody asks any more. */
-  close(): void {
+  /** Gives the session back; nobody asks any more, and what was not flushed counts as lost. */
+  end(): void {
+    this.lost ??= new Error('the assignment that asked for the fill is over');
+    this.giveBack();
+  }
+
+  private giveBack(): void {
     this.release?.();
     this.release = undefined;
     this.session = undefined;
