@@ -1,3 +1,4 @@
+import { defined } from './defined.js';
 import type { UnfillablePolicies, UnfillablePolicy } from './plan.js';
 import type { TableInput } from './schema.js';
 
@@ -5,7 +6,6 @@ import type { TableInput } from './schema.js';
 export function buildUnfillable(input: TableInput['unfillable']): {
   readonly unfillable?: UnfillablePolicy | UnfillablePolicies;
 } {
-  if (input === undefined || typeof input === 'string') return input === undefined ? {} : { unfillable: input };
-  const named = Object.entries(input).filter(([, policy]) => policy !== undefined);
-  return { unfillable: Object.fromEntries(named) as UnfillablePolicies };
+  if (input === undefined) return {};
+  return { unfillable: typeof input === 'string' ? input : (defined(input) as UnfillablePolicies) };
 }

@@ -2,6 +2,7 @@ import { isMigrationId, parseBytes, parseDurationMs } from '@highwater/kernel';
 import { type Builder, buildRule, tableName } from './build-rule.js';
 import { buildEntity } from './build-entity.js';
 import { buildUnfillable } from './build-unfillable.js';
+import { defined } from './defined.js';
 import { planCodes } from './codes.js';
 import { type PlanPath, formatPath } from './path.js';
 import type { Limits, Plan, PlanIssue, PlannedRowSecurity, PlannedTable, StreamSettings } from './plan.js';
@@ -83,10 +84,6 @@ const buildRowSecurity = (input: NonNullable<TableInput['rowLevelSecurity']>): P
 type TargetParts = Exclude<NonNullable<TableInput['target']>, string>;
 const targetInput = (input: TableInput['target']): TargetParts =>
   typeof input === 'string' ? { column: input } : defined(input ?? {});
-
-/** A key written without a value is not an override. */
-const defined = <T extends object>(value: T): T =>
-  Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as T;
 
 function buildReferences(
   build: Builder,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import type { AccessUrls } from '../demo/driver/access-roles.js';
 import { highwater } from '../demo/driver/cli.js';
+import { databaseUrl, once } from '../postgres-query.js';
 import { catalogDifferences, catalogSnapshot } from './catalog-snapshot.js';
 import type { ExampleRun } from './run.js';
 
@@ -68,34 +69,22 @@ export async function exportAndApply(run: ExampleRun, urls: AccessUrls): Promise
 
 /** A session there as the owner of the team's tables. */
 async function freshDatabase({ stage, folder, cleanup }: ExampleRun): Promise<{ url: string; client: pg.Client }> {
-  const there = new pg.Client({ connectionString: stage.superuserUrl, application_name: 'example export' });
-  await there.connect();
-  const name = `${new URL(stage.superuserUrl).pathname.slice(1)}_fresh`;
+  const { superuserUrl } = stage;
+  const name = `${new URL(superuserUrl).pathname.slice(1)}_fresh`;
   const ident = pg.escapeIdentifier(name);
-  try {
-    const { rows } = await there.query<{ owner: string }>(
-      `select pg_get_userbyid(relowner) as owner from pg_class where oid = to_regclass($1)`,
-      [pg.escapeIdentifier(folder.example.tables[0] ?? '')],
-    );
-    await there.query(`create database ${ident}`);
-    cleanup.add('the fresh database', () => dropDatabase(stage.superuserUrl, ident));
-    const url = Object.assign(new URL(stage.superuserUrl), { pathname: `/${name}` }).href;
-    const client = new pg.Client({ connectionString: url, application_name: 'example export' });
-    await client.connect();
-    const owner = pg.escapeIdentifier(rows[0]?.owner ?? '');
-    await client.query(`grant usage, create on schema public to ${owner}; set role ${owner}`);
-    return { url, client };
-  } finally {
-    await there.end();
-  }
-}
-
-async function dropDatabase(superuserUrl: string, ident: string): Promise<void> {
-  const client = new pg.Client({ connectionString: superuserUrl, application_name: 'example export' });
+  const [of] = await once(
+    superuserUrl,
+    `select pg_get_userbyid(relowner) as owner from pg_class where oid = to_regclass($1)`,
+    [pg.escapeIdentifier(folder.example.tables[0] ?? '')],
+  );
+  await once(superuserUrl, `create database ${ident}`);
+  cleanup.add('the fresh database', async () => {
+    await once(superuserUrl, `drop database if exists ${ident} with (force)`);
+  });
+  const url = databaseUrl(superuserUrl, name);
+  const client = new pg.Client({ connectionString: url, application_name: 'example export' });
   await client.connect();
-  try {
-    await client.query(`drop database if exists ${ident} with (force)`);
-  } finally {
-    await client.end();
-  }
+  const owner = pg.escapeIdentifier(String(of?.['owner'] ?? ''));
+  await client.query(`grant usage, create on schema public to ${owner}; set role ${owner}`);
+  return { url, client };
 }

@@ -1,5 +1,8 @@
 import type { EntityPass } from '@highwater/target-db';
 
+/** A migration without a stream has no epoch; its passes and ranges are of the first. */
+export const epochOf = ({ epoch }: { readonly epoch: number }): number => Math.max(epoch, 1);
+
 /** What decides whether the sources of the entities are passed over again. */
 export interface EntityFacts {
   /** Of the latest pass; −1: none in this epoch. */

@@ -11,7 +11,7 @@ import { currentFence, isReached } from './acts/fence.js';
 import { bridgeJudged } from './acts/bridge-unused.js';
 import { afterBridge, isWanted } from './acts/verify.js';
 import type { ControlContext } from './context.js';
-import { entityFacts } from './entity-passes.js';
+import { entityFacts, epochOf } from './entity-passes.js';
 import type { NullCounts } from './null-counts.js';
 import type { ProcessFacts } from './process-facts.js';
 import type { ProcessState } from './process-state.js';
@@ -68,7 +68,7 @@ export async function readFacts(
     chunkRowsMax: state.limits.chunkRowsMax,
     entities: entityFacts(passes, {
       entities: process.entities.length,
-      epoch: Math.max(state.epoch, 1),
+      epoch: epochOf(state),
       bridgedAt: state.bridge?.at ?? null,
       finishAskedAt: open('finish')?.requestedAt ?? null,
     }),

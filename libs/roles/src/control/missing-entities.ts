@@ -8,7 +8,9 @@ import {
   type Database,
   type EntityPass,
   type EntityTarget,
+  type EntityVerdict,
 } from '@highwater/target-db';
+import { epochOf } from './entity-passes.js';
 
 /** Longest wait on a row an application may see from us. */
 type Budget = { readonly rowBudgetMs: number };
@@ -23,7 +25,7 @@ const applicationPauseMs = 500;
 /**
  * Counts the sources without their entity, but for those that are listed, and stores it; readiness and status show it. While sources are being inserted some are always on
  * their way to their entity, so those that are found missing are looked at again: ours are made at once, the application's get a moment. Where
- * the server does not answer in time, what the last pass over the sources left counts: see `leftByPass`.
+ * the server does not answer in time, what the last pass over the sources left counts: see `whatPassLeft`.
  *
  * @param pass number of a pass whose every page is done, though it has not been marked so yet: the pass under way is another one's when it is not this
  * @returns null when neither is known.
@@ -36,7 +38,8 @@ export async function countMissing(
 ): Promise<number | null> {
   const { migrationId, entityNo } = target;
   const epoch = epochOf(state);
-  const missing = (await stillMissing(database, target, state.limits, timeoutMs)) ?? (await leftByPass());
+  const counted = await stillMissing(database, target, state.limits, timeoutMs);
+  const missing = counted ?? (await leftByPass(database, target, state, pass));
   // a count that is known stands until the next one: a look that ended in time less often would take it away from readiness again and again
   if (missing !== null || pass !== undefined)
     await recordMissingEntities(database.state, migrationId, {
@@ -46,17 +49,19 @@ export async function countMissing(
       ...(pass === undefined ? {} : { pass }),
     });
   return missing;
-
-  async function leftByPass(): Promise<number | null> {
-    const passes = await readEntityPasses(database.state, migrationId);
-    const latest = passes.find((one) => one.entityNo === entityNo && one.epoch === epoch);
-    const known = latest !== undefined && (pass === undefined ? latest.done : latest.pass === pass);
-    return known ? whatPassLeft(latest, state.bridge?.at ?? null) : null;
-  }
 }
 
-/** A migration without a stream has no epoch; its passes are of the first. */
-export const epochOf = ({ epoch }: Pick<LiveMigration, 'epoch'>): number => Math.max(epoch, 1);
+async function leftByPass(
+  database: Database,
+  { migrationId, entityNo }: EntityTarget,
+  state: Pick<LiveMigration, 'epoch' | 'bridge'>,
+  pass: number | undefined,
+): Promise<number | null> {
+  const passes = await readEntityPasses(database.state, migrationId);
+  const latest = passes.find((one) => one.entityNo === entityNo && one.epoch === epochOf(state));
+  const known = latest !== undefined && (pass === undefined ? latest.done : latest.pass === pass);
+  return known ? whatPassLeft(latest, state.bridge?.at ?? null) : null;
+}
 
 /**
  * What a pass left without entity, page by page: no source is too big for that. Proof of nothing where the pass began before the bridge, since what came
@@ -88,5 +93,9 @@ async function stillMissing(
   const keys = found.first.map((key) => ({ key }));
   const outcome = await createEntities(database.fill, target, { kind: 'keys', keys }, budget, 'sweep');
   if (outcome.kind === 'gateClosed') return Number(found.count);
-  return outcome.verdicts.filter(({ verdict }) => !['made', 'there', 'gone', 'unfillable'].includes(verdict)).length;
+  return outcome.verdicts.filter(isLeft).length;
 }
+
+/** Its entity is not there, although nothing is wrong with the source. */
+export const isLeft = ({ verdict }: EntityVerdict): boolean =>
+  !['made', 'there', 'gone', 'unfillable'].includes(verdict);

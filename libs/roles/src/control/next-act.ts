@@ -1,4 +1,4 @@
-import { entityPassDue } from './entity-passes.js';
+import { entityPassDue, epochOf } from './entity-passes.js';
 import type { OnBreak, ProcessFacts } from './process-facts.js';
 
 /** What the control process does next. One at a time; each is idempotent and takes its truth from catalog and tables, so a crash inside is only a repetition. */
@@ -80,7 +80,7 @@ export function nextAct(facts: ProcessFacts): Act {
   if (facts.phase === 'preflighted') return { kind: 'expand' };
   if (facts.streamWanted && facts.stream === 'broken') return afterBreak(facts.onBreak, facts.epoch);
   if (facts.phase === 'expanded') {
-    const epoch = Math.max(facts.epoch, 1);
+    const epoch = epochOf(facts);
     return facts.streamWanted ? { kind: 'openStream', epoch } : afterHistory(facts, epoch);
   }
   if (facts.phase === 'streaming') return afterHistory(facts, facts.epoch);
@@ -101,9 +101,10 @@ function afterHistory({ entities, pause }: ProcessFacts, epoch: number): Act {
 }
 
 /** The next pass over the sources when one is due. */
-function againEntities({ entities, epoch }: ProcessFacts): Act | undefined {
+function againEntities(facts: ProcessFacts): Act | undefined {
+  const { entities } = facts;
   if (!entities || !entityPassDue(entities)) return undefined;
-  return { kind: 'createEntities', epoch: Math.max(epoch, 1), pass: entities.pass + 1 };
+  return { kind: 'createEntities', epoch: epochOf(facts), pass: entities.pass + 1 };
 }
 
 /** Who still needs the bridge is reported through the stream: without one nobody can tell that it may go. */

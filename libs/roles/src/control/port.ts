@@ -1,9 +1,9 @@
 import type { Limits, UnfillablePolicy } from '@highwater/plan';
-import type { RowSecurityReport } from '@highwater/target-db';
 import type {
   MigrationSummary,
   MigrationStatusView,
   ReadinessView,
+  RowSecurityReport,
   StoredEventView,
   UnfillableRowView,
   VerificationView,

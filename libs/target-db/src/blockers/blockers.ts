@@ -55,38 +55,34 @@ export async function readBlockers(
   );
 }
 
-/**
- * Vacuum, analyze or a concurrent index build at work on the tables, anybody's, ours included: they hold SHARE UPDATE EXCLUSIVE, which stops
- * no reader or writer but does stop our stronger lock, for as long as they run.
- */
-export async function maintenanceRunning(state: Access, relids: readonly number[]): Promise<boolean> {
-  const rows = await state.query<{ running: boolean }>(
-    'looking for maintenance on a table',
-    `${withMembers('$1::oid[]')}
-     select exists (
-       select from member as m join pg_locks l on l.locktype = 'relation' and l.relation = m.relid and l.granted and l.mode = 'ShareUpdateExclusiveLock'
-          and l.database = (select oid from pg_database where datname = current_database())) as running`,
-    [relids],
-  );
-  return rows[0]?.running === true;
+/** Who holds the tables for so long that a stronger lock is better asked for afterwards. */
+export interface LongHolders {
+  /**
+   * Vacuum, analyze or a concurrent index build, anybody's, ours included: they hold SHARE UPDATE EXCLUSIVE, which stops no reader or writer but
+   * does stop our stronger lock, for as long as they run.
+   */
+  readonly maintenance: boolean;
+  /**
+   * A process of ours that only reads: a page of the verification, a count of what is missing. It may do so for seconds, and our lock request
+   * would make every statement of the application wait behind it for the whole budget. Whoever writes as well is done in milliseconds.
+   */
+  readonly ourReaders: boolean;
 }
 
-/**
- * A process of ours that only reads the tables: a page of the verification, a count of what is missing. It may do so for seconds, and our lock request
- * would make every statement of the application wait behind it for the whole budget. Whoever writes as well is done in milliseconds.
- */
-export async function readingOurselves(state: Access, relids: readonly number[]): Promise<boolean> {
-  const rows = await state.query<{ reading: boolean }>(
-    'looking for readers of ours on a table',
-    `${withMembers('$1::oid[]')}
-     select exists (
-       select from member as m join pg_locks l on l.locktype = 'relation' and l.relation = m.relid and l.granted
-          and l.database = (select oid from pg_database where datname = current_database())
-         join pg_stat_activity a on a.pid = l.pid and a.application_name like 'highwater/%' and a.pid <> pg_backend_pid()
-        group by l.pid having every(l.mode = 'AccessShareLock')) as reading`,
+export async function longHolders(state: Access, relids: readonly number[]): Promise<LongHolders> {
+  const [row] = await state.query<{ maintenance: boolean; reading: boolean }>(
+    'looking for maintenance and readers of ours on a table',
+    `${withMembers('$1::oid[]')},
+     held as (
+       select l.pid, l.mode from member as m join pg_locks l on l.locktype = 'relation' and l.relation = m.relid and l.granted
+          and l.database = (select oid from pg_database where datname = current_database()))
+     select exists (select from held where mode = 'ShareUpdateExclusiveLock') as maintenance,
+            exists (
+       select from held join pg_stat_activity a on a.pid = held.pid and a.application_name like 'highwater/%' and a.pid <> pg_backend_pid()
+        group by held.pid having every(held.mode = 'AccessShareLock')) as reading`,
     [relids],
   );
-  return rows[0]?.reading === true;
+  return { maintenance: row?.maintenance === true, ourReaders: row?.reading === true };
 }
 
 /** `pid 4711 "pg_dump" (alice) holds AccessShareLock on public."Activity" for 3.2 s, idle in transaction`. */

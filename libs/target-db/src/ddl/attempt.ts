@@ -1,13 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { HighwaterError } from '@highwater/kernel';
 import { failpoint, type Failpoint } from '@highwater/telemetry';
-import {
-  describeBlocker,
-  maintenanceRunning,
-  readBlockers,
-  readingOurselves,
-  type LockBlocker,
-} from '../blockers/blockers.js';
+import { describeBlocker, longHolders, readBlockers, type LockBlocker } from '../blockers/blockers.js';
 import type { Client, Database, Row } from '../session/database.js';
 import { databaseError, isConnectionLoss } from '../session/errors.js';
 import { isSqlstate, sqlstate } from '../session/sqlstate.js';
@@ -99,10 +93,10 @@ export async function attemptDdl(database: Database, step: DdlStep, budget: DdlB
 async function standAside(database: Database, relids: readonly number[], budget: DdlBudget): Promise<void> {
   const until = performance.now() + (budget.maintenanceWaitMs ?? 60_000);
   while (performance.now() < until) {
-    const ours = await readingOurselves(database.state, relids);
-    if (!ours && !(await maintenanceRunning(database.state, relids))) return;
+    const { maintenance, ourReaders } = await longHolders(database.state, relids);
+    if (!maintenance && !ourReaders) return;
     // pages of ours follow each other with a short rest between rounds
-    await pause(ours ? 50 : 200, undefined, budget.signal ? { signal: budget.signal } : {});
+    await pause(ourReaders ? 50 : 200, undefined, budget.signal ? { signal: budget.signal } : {});
   }
 }
 

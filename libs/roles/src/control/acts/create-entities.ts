@@ -11,11 +11,11 @@ import {
   type Database,
   type EntityPass,
   type EntityTarget,
-  type EntityVerdict,
 } from '@highwater/target-db';
 import { failpoint } from '@highwater/telemetry';
 import type { ControlContext } from '../context.js';
-import { countMissing, epochOf } from '../missing-entities.js';
+import { epochOf } from '../entity-passes.js';
+import { countMissing, isLeft } from '../missing-entities.js';
 import type { ProcessState } from '../process-state.js';
 import { retryHeldEntities } from './retry-entities.js';
 
@@ -44,8 +44,8 @@ export async function beginEntities(
  *   begun (act createEntities) ──▶ page … page of entity 0 ──what is missing is counted──▶ page … of entity 1 ──▶ … ──▶ all done
  *
  * Durable: the entities, then the cursor. A crash between the two does one page again, whose entities are there. In the plan's order, since
- * an entity may be the source of a later one. Those of the application are only counted,
- * in pages where one statement does not do it in time.
+ * an entity may be the source of a later one. Those of the application are only counted, in
+ * pages where one statement does not do it in time.
  */
 export async function entityRound(
   context: ControlContext,
@@ -94,8 +94,11 @@ async function goOn(
       await failpoint('control.afterEntityPage'); // its entities are committed, the cursor is not moved
       const seen = page.verdicts.length;
       const moved = await moveEntityPass(database.state, process.id, {
-        ...{ ...pass, from: cursor, to: page.last ?? cursor, seen },
-        left: page.verdicts.filter(({ verdict }) => leftWithout.has(verdict)).length,
+        ...pass,
+        from: cursor,
+        to: page.last ?? cursor,
+        seen,
+        left: page.verdicts.filter(isLeft).length,
       });
       // another process that leads by now did the page: its account of the pass is the one that counts
       if (!moved) return false;
@@ -111,9 +114,6 @@ async function goOn(
   process.creating = undefined;
   return !process.finishing;
 }
-
-/** Neither is the entity there, nor is anything wrong with its source. */
-const leftWithout: ReadonlySet<EntityVerdict['verdict']> = new Set(['contended', 'parked', 'waiting']);
 
 /** What the application makes is only counted: in one statement, and page by page where that is not done in time. */
 const needsNoPages = async (
