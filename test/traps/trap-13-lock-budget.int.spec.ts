@@ -82,31 +82,70 @@ const hint = (id: number) => ({ key: [String(id)], xid: '3', partition: 0 });
 const nulls = async (table: string): Promise<number> =>
   (await p.admin.query<{ n: number }>(`select count(*)::int as n from ${table} where org is null`)).rows[0]?.n ?? -1;
 
+const guardOfFlat = (): DdlStep => {
+  const { ident, relid } = target(1).derivation.table;
+  return {
+    migrationId: p.plan.migration,
+    targetNo: 1,
+    name: 'guard',
+    table: ident,
+    lock: [ident],
+    lockMode: 'ACCESS EXCLUSIVE',
+    relids: [relid],
+    statements: [`comment on table ${ident} is null`],
+  };
+};
+/** When our latest look at who holds a table began. */
+const lookedAt = async (): Promise<number | undefined> =>
+  (
+    await p.admin.query<{ at: Date | null }>(
+      `select max(query_start) as at from pg_stat_activity where query like '%pg_locks l%' and application_name like 'highwater/%'`,
+    )
+  ).rows[0]?.at?.getTime();
+async function twoLooks(): Promise<void> {
+  const first = await waitFor('a first look at who holds the table', lookedAt);
+  await waitFor('another look', async () => ((await lookedAt()) ?? first) !== first);
+}
+
+describe('transactions that hold the table already', () => {
+  it('are let finish before the lock is asked for when they are older than ordinary work', async () => {
+    const old = await session();
+    await old.query('begin; select from flat');
+    await old.query('select pg_sleep(0.1)');
+    const attempt = attemptDdl(p.database, guardOfFlat(), { lockBudgetMs: 200, lockAttempts: 1, holderWaitMs: 20_000 });
+    attempt.catch(() => undefined);
+    await twoLooks();
+    const app = await session();
+    await app.query(`set lock_timeout = '100ms'; insert into flat (id) values (1)`);
+    await old.query('commit');
+    expect((await attempt).attempts).toBe(1);
+  });
+
+  it('that stay are named, and the application never waited: the lock was not asked for', async () => {
+    const old = await session();
+    await old.query('begin; select from flat');
+    await old.query('select pg_sleep(0.1)');
+    const app = await session();
+    await app.query(`set lock_timeout = '100ms'`);
+    const budget = { lockBudgetMs: 400, lockAttempts: 2, pauseMs: () => 10, holderWaitMs: 300 };
+    let done = false;
+    const attempt = attemptDdl(p.database, guardOfFlat(), budget).finally(() => (done = true));
+    const refused = expect(attempt).rejects.toMatchObject({
+      code: 'HW5001',
+      message: expect.stringMatching(/2 attempts of 400 ms; pid \d+ "app".*holds AccessShareLock/) as string,
+    });
+    for (let id = 1; !done; id += 1) await app.query(`insert into flat (id) values (${id})`);
+    await refused;
+  });
+});
+
 describe('our own readers', () => {
   it('are let finish before the lock is asked for: the application would wait behind the request as long as they read', async () => {
     const reader = await session(`set application_name = 'highwater/another/fill'`);
     await reader.query('begin; select from flat');
-    const looks = async (): Promise<unknown> =>
-      (
-        await p.admin.query<{ at: Date }>(
-          `select query_start as at from pg_stat_activity where query like '%as reading' and application_name like 'highwater/%'`,
-        )
-      ).rows[0]?.at.getTime();
-    const { ident, relid } = target(1).derivation.table;
-    const step: DdlStep = {
-      migrationId: p.plan.migration,
-      targetNo: 1,
-      name: 'guard',
-      table: ident,
-      lock: [ident],
-      lockMode: 'ACCESS EXCLUSIVE',
-      relids: [relid],
-      statements: [`comment on table ${ident} is null`],
-    };
-    const attempt = attemptDdl(p.database, step, { lockBudgetMs: 100, lockAttempts: 1 });
+    const attempt = attemptDdl(p.database, guardOfFlat(), { lockBudgetMs: 100, lockAttempts: 1 });
     attempt.catch(() => undefined);
-    const first = await waitFor('a first look at the readers', looks);
-    await waitFor('another look', async () => (await looks()) !== first);
+    await twoLooks();
     const app = await session();
     await app.query(`set lock_timeout = '50ms'; insert into flat (id) values (1)`);
     await reader.query('commit');
@@ -157,7 +196,7 @@ describe('one budget for all partitions of a statement', () => {
     };
     let refused: unknown;
     const took = await staggered(() =>
-      attemptDdl(p.database, step, { lockBudgetMs: 1_000, lockAttempts: 1 }).catch(
+      attemptDdl(p.database, step, { lockBudgetMs: 1_000, lockAttempts: 1, holderWaitMs: 0 }).catch(
         (error: unknown) => (refused = error),
       ),
     );

@@ -17,6 +17,11 @@ export interface DdlBudget {
   readonly pauseMs?: (attempt: number) => number;
   /** How long to stand aside for a vacuum before queueing behind it after all; nobody waits for us meanwhile. Default 60 s. */
   readonly maintenanceWaitMs?: number;
+  /**
+   * How long an attempt stands aside for transactions of the application that hold the table already, before it is made or, when one of them
+   * held it all the while, given up unasked. Default ten lock budgets; 0 looks for nobody.
+   */
+  readonly holderWaitMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -48,57 +53,101 @@ export async function attemptDdl(database: Database, step: DdlStep, budget: DdlB
   let blockers: readonly LockBlocker[] = [];
   for (let attempt = 1; ; attempt += 1) {
     budget.signal?.throwIfAborted();
-    await standAside(database, step.relids, budget);
-    const text = ddlMessage(step, budget.lockBudgetMs, attempt);
-    try {
-      const timing = await database.ddl.session(`step ${step.name}`, async (client) => {
-        const watching = watch(database, client, step.relids, budget.lockBudgetMs, (found) => (blockers = found));
-        try {
-          const answer = client.query(text);
-          await failpoint(sent[step.name]);
-          return rowsOf(await answer)
-            .flat()
-            .find((row) => 'held_ms' in row);
-        } finally {
-          watching.stop();
-        }
-      });
-      return {
-        attempts: attempt,
-        lockWaitMs: Number(timing?.['lock_wait_ms'] ?? 0),
-        heldMs: Number(timing?.['held_ms'] ?? 0),
-      };
-    } catch (error) {
-      if (isConnectionLoss(error))
-        throw new HighwaterError(
-          ddlCodes.outcomeUnknown,
-          'reconcile',
-          `step ${step.name} on ${step.table}: connection lost, the outcome is unknown; the catalog decides`,
-          { step: step.name, table: step.table },
-          undefined,
-          { cause: error },
-        );
-      if (!isSqlstate(error, sqlstate.lockNotAvailable, sqlstate.queryCanceled, sqlstate.deadlockDetected))
-        throw refusal(step, error);
-      if (attempt >= budget.lockAttempts) throw lockNotObtained(step, budget, attempt, blockers, error);
-      await pause((budget.pauseMs ?? growingPause)(attempt), undefined, budget.signal ? { signal: budget.signal } : {});
-    }
+    const staying = await standAside(database, step, budget);
+    const made: DdlOutcome | NotObtained =
+      staying.length > 0 ? { blockers: staying } : await askOnce(database, step, budget, attempt);
+    if ('heldMs' in made) return made;
+    if (made.blockers.length > 0) blockers = made.blockers;
+    if (attempt >= budget.lockAttempts) throw lockNotObtained(step, budget, attempt, blockers, made.refused);
+    await rest((budget.pauseMs ?? growingPause)(attempt), budget);
   }
 }
 
-/**
- * With a lock budget below deadlock_timeout an autovacuum is never cancelled for us, so queueing behind one only stalls the application
- * (DESIGN section 2, trap 13). Waits, bounded, until none runs.
- */
-async function standAside(database: Database, relids: readonly number[], budget: DdlBudget): Promise<void> {
-  const until = performance.now() + (budget.maintenanceWaitMs ?? 60_000);
-  while (performance.now() < until) {
-    const { maintenance, ourReaders } = await longHolders(database.state, relids);
-    if (!maintenance && !ourReaders) return;
-    // pages of ours follow each other with a short rest between rounds
-    await pause(ourReaders ? 50 : 200, undefined, budget.signal ? { signal: budget.signal } : {});
+/** An attempt that came to nothing: who was in the way, and the server's answer when it was asked. */
+interface NotObtained {
+  readonly blockers: readonly LockBlocker[];
+  readonly refused?: unknown;
+}
+
+async function askOnce(
+  database: Database,
+  step: DdlStep,
+  budget: DdlBudget,
+  attempt: number,
+): Promise<DdlOutcome | NotObtained> {
+  let blockers: readonly LockBlocker[] = [];
+  const text = ddlMessage(step, budget.lockBudgetMs, attempt);
+  try {
+    const timing = await database.ddl.session(`step ${step.name}`, async (client) => {
+      const watching = watch(database, client, step.relids, budget.lockBudgetMs, (found) => (blockers = found));
+      try {
+        const answer = client.query(text);
+        await failpoint(sent[step.name]);
+        return rowsOf(await answer)
+          .flat()
+          .find((row) => 'held_ms' in row);
+      } finally {
+        watching.stop();
+      }
+    });
+    return {
+      attempts: attempt,
+      lockWaitMs: Number(timing?.['lock_wait_ms'] ?? 0),
+      heldMs: Number(timing?.['held_ms'] ?? 0),
+    };
+  } catch (error) {
+    if (isConnectionLoss(error))
+      throw new HighwaterError(
+        ddlCodes.outcomeUnknown,
+        'reconcile',
+        `step ${step.name} on ${step.table}: connection lost, the outcome is unknown; the catalog decides`,
+        { step: step.name, table: step.table },
+        undefined,
+        { cause: error },
+      );
+    if (!isSqlstate(error, sqlstate.lockNotAvailable, sqlstate.queryCanceled, sqlstate.deadlockDetected))
+      throw refusal(step, error);
+    return { blockers, refused: error };
   }
 }
+
+const rest = (ms: number, { signal }: DdlBudget): Promise<void> => pause(ms, undefined, signal ? { signal } : {});
+
+/**
+ * Whoever asks for a lock that is held makes every later statement on the table wait behind the request. So, bounded, nothing is asked for while
+ * - maintenance runs: with a lock budget below deadlock_timeout an autovacuum is never cancelled for us (DESIGN section 2, trap 13);
+ * - a process of ours reads;
+ * - a transaction of the application holds the table that is older than ordinary work: one that was open for so long may be for longer than the
+ *   budget, and the application would wait for all of it in vain.
+ * @returns those of the last kind that were there from the beginning to the end of the wait: asking would be in vain. None: ask.
+ */
+async function standAside(database: Database, step: DdlStep, budget: DdlBudget): Promise<readonly LockBlocker[]> {
+  const began = performance.now();
+  const holderWaitMs = budget.holderWaitMs ?? 10 * budget.lockBudgetMs;
+  let staying: readonly LockBlocker[] | undefined;
+  for (;;) {
+    const { maintenance, ourReaders } = await longHolders(database.state, step.relids);
+    const open = holderWaitMs > 0 ? await openTransactions(database, step, budget.lockBudgetMs / 4) : [];
+    staying = staying === undefined ? open : staying.filter((one) => open.some((other) => sameHolder(one, other)));
+    const waitedMs = performance.now() - began;
+    const upkeep = (maintenance || ourReaders) && waitedMs < (budget.maintenanceWaitMs ?? 60_000);
+    if (!upkeep && (open.length === 0 || waitedMs >= holderWaitMs)) return staying;
+    // pages of ours follow each other with a short rest between rounds
+    await rest(maintenance ? 200 : 50, budget);
+  }
+}
+
+async function openTransactions(database: Database, step: DdlStep, minimumAgeMs: number): Promise<LockBlocker[]> {
+  const holders = await readBlockers(database.state, step.relids, { minimumAgeMs });
+  return holders.filter((one) => one.granted && one.kind !== 'autovacuum' && stops(one.mode, step.lockMode));
+}
+
+/** https://www.postgresql.org/docs/current/explicit-locking.html, table 13.2; every lock stops ACCESS EXCLUSIVE. */
+const stops = (held: string, asked: DdlStep['lockMode']): boolean =>
+  asked === 'ACCESS EXCLUSIVE' || (held !== 'AccessShareLock' && held !== 'RowShareLock');
+
+const sameHolder = (a: LockBlocker, b: LockBlocker): boolean =>
+  a.pid === b.pid && a.gid === b.gid && a.since === b.since;
 
 /** 200 ms, 400 ms, … at most 5 s, each between half and one and a half of that, so that two of us do not march in step. */
 const growingPause = (attempt: number): number => Math.min(5_000, 100 * 2 ** attempt) * (0.5 + Math.random());
@@ -142,7 +191,7 @@ function lockNotObtained(
     autovacuum
       ? 'wait until the vacuum of this table is done'
       : 'wait for the named session, or end it with pg_terminate_backend(pid)',
-    { cause },
+    cause === undefined ? {} : { cause },
   );
 }
 
