@@ -30,6 +30,20 @@ async function shared(server, { brokers }, { processes, rows, backlog }) {
       Array.from({ length: processes }, (_, n) => startService(bench, kafka, [role], `${role}-${n + 1}`)),
     );
   };
+  /** None begins before all are there: who comes first would have done part of the work alone, and a group that grows stops the others. */
+  const together = async (role) => {
+    await act(control, 'POST', `/migrations/${id}/halt`, { reason: 'bench' });
+    await several(role);
+    const there = async () =>
+      (await control.api('GET', `/migrations/${id}`)).workers.filter(
+        (worker) => worker.role === role && ['consuming', 'held', 'paused', 'idle'].includes(worker.state),
+      );
+    await until(`${processes} of ${role}`, async () => (await there()).length >= processes, {
+      everyMs: 50,
+      describe: there,
+    });
+    await act(control, 'POST', `/migrations/${id}/resume`, { reason: 'bench' });
+  };
   const stopped = async () => {
     await Promise.all(services.map((service) => service.stop()));
     services = [];
@@ -58,7 +72,7 @@ async function shared(server, { brokers }, { processes, rows, backlog }) {
     const inserted = Math.ceil(backlog / rowsPerTransaction) * rowsPerTransaction;
     const filled = async () =>
       Number((await bench.app.query('select coalesce(sum(filled), 0) as n from highwater.fill_tally')).rows[0].n);
-    await several('filler');
+    await together('filler');
     const fillsPerSecond = await pace(filled, inserted);
     await stopped();
 
@@ -66,7 +80,7 @@ async function shared(server, { brokers }, { processes, rows, backlog }) {
     const swept = async () =>
       rows -
       Number((await bench.app.query(`select count(*) as n from ${table} where "workspaceId" is null`)).rows[0].n);
-    await several('sweeper');
+    await together('sweeper');
     await until('the sweep to begin', async () => (await swept()) > 0, { everyMs: 50 });
     const [first, began] = [await swept(), performance.now()];
     await until('the sweep', async () => (await open()) === 0, { everyMs: 25 });
@@ -83,7 +97,7 @@ async function shared(server, { brokers }, { processes, rows, backlog }) {
   }
 }
 
-/** From the first sign of work to its end: starting processes and joining the group are not counted. */
+/** From the first sign of work to its end. */
 async function pace(done, all) {
   await until('the first of it', async () => (await done()) > 0, { everyMs: 10 });
   const [first, began] = [await done(), performance.now()];
