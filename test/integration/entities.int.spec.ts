@@ -15,7 +15,10 @@ import {
   type EntityRequest,
   type EntityTarget,
 } from '@highwater/target-db';
+import { retryHeldEntities } from '../../libs/roles/src/control/acts/retry-entities.js';
+import type { ControlContext } from '../../libs/roles/src/control/context.js';
 import { countMissing } from '../../libs/roles/src/control/missing-entities.js';
+import type { ProcessState } from '../../libs/roles/src/control/process-state.js';
 import { prepare, type Prepared } from '../support/least-privilege.js';
 import { usePostgres } from '../support/stack.js';
 
@@ -293,10 +296,38 @@ describe('arrivals', () => {
     await p.admin.query(
       `update "Organization" set handle = 'h7b' where id = 'o7'; delete from "Organization" where id = 'o8'`,
     );
-    const open = await openUnfillableEntityKeys(p.database.state, target(0), { reason: null, after: null, limit: 10 });
+    const open = await openUnfillableEntityKeys(p.database.state, target(0), { reasons: null, after: null, limit: 10 });
     await create(0, { kind: 'keys', keys: open.map((key) => ({ key })) });
     expect(await closeUnfillableEntities(p.database.fill, target(0))).toBe(2);
     expect((await listed()).length).toBe(6);
+  });
+});
+
+describe('looking again at what is held', () => {
+  it('goes on in the next round where the last one ended, a long list holding up no short one, until everything was looked at', async () => {
+    await p.admin.query(`insert into "Workspace" values ('other', 'other', 'taken', now());
+      insert into "Organization" select 'o' || g, 'n', 'taken' from generate_series(1, 250) g;
+      insert into users select g, 'u' || g from generate_series(1, 2) g; insert into projects select g, g from generate_series(1, 2) g;
+      insert into highwater.unfillable_entity (migration_id, entity_no, source_key, reason)
+        select 'entities', 0, array[id], 'UniqueConflict' from "Organization" union all select 'entities', 2, array[id::text], 'UniqueConflict' from projects`);
+    const process = { id: 'entities', entities: p.entities, plan: p.plan } as unknown as ProcessState;
+    const looked = async (): Promise<unknown> =>
+      (await rows('select entity_no, sum(attempts - 1)::int, count(closed_at)::int from highwater.unfillable_entity group by 1 order by 1')); // prettier-ignore
+    const round = async (): Promise<unknown> => {
+      if (process.heldLooks) process.heldLooks = { ...process.heldLooks, dueAtMs: 0 };
+      const context = { database: p.database } as unknown as ControlContext;
+      const { signal } = new AbortController();
+      await retryHeldEntities(context, process, { limits: budget } as LiveMigration, signal, { ms: 60_000, rows: 100 });
+      return looked();
+    };
+    expect(await round()).toEqual([[0, 100, 0], [2, 0, 0]]); // prettier-ignore
+    expect(await round()).toEqual([[0, 200, 0], [2, 0, 2]]); // prettier-ignore
+    expect(await round()).toEqual([[0, 250, 0], [2, 0, 2]]); // prettier-ignore
+    expect(await rows('select min(attempts), max(attempts) from highwater.unfillable_entity where entity_no = 0')).toEqual([[2, 2]]); // prettier-ignore
+    expect(await rows('select id from organizations order by 1')).toEqual([['org-1'], ['org-2']]);
+    // the next look begins anew
+    await p.admin.query(`delete from "Workspace" where id = 'other'`);
+    expect(await round()).toEqual([[0, 349, 1], [2, 0, 2]]); // prettier-ignore
   });
 });
 

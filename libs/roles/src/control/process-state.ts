@@ -2,6 +2,7 @@ import type { Catalog } from '@highwater/derivation';
 import type { RetentionMark } from '@highwater/migration';
 import type { Plan } from '@highwater/plan';
 import type { EntityTarget, FillTarget } from '@highwater/target-db';
+import type { HeldLooks } from './held-entities.js';
 
 /** A migration as its control process holds it: identity, the plan compiled once, and what is only remembered while it runs. */
 export interface ProcessState {
@@ -19,8 +20,8 @@ export interface ProcessState {
   creating?: string | undefined;
   /** What was counted last; monotonic time of the next count. */
   entitiesCounted?: { readonly created: ReadonlyMap<number, number>; readonly dueAtMs: number };
-  /** Monotonic time of the next look at listed entities, and the pause before it. */
-  entitiesRetried?: { readonly dueAtMs: number; readonly pauseMs: number };
+  /** How far looking again at the listed sources of entities has come. */
+  heldLooks?: HeldLooks;
   /** The last act failed and is tried again. */
   blocked: boolean;
   /** finish takes the stream down: it is projected as gone from then on, so that no relay comes back and calls it broken. */

@@ -1,9 +1,8 @@
-import { keyLiteral } from '../fill/key-text.js';
+import { keyColumns, keyLiteral } from '../fill/key-text.js';
 import type { UnfilledRow } from '../fill/write-rows.js';
 import type { Access, Client } from '../session/database.js';
 import type { EntityTarget } from '../target.js';
 import { sourcesLeft } from './statements.js';
-import { keyColumns } from '../fill/key-text.js';
 
 /** Lists sources of which no entity could be made, in the transaction that tried: one open entry per source. */
 export async function listUnfillableEntities(
@@ -35,15 +34,20 @@ export async function listUnfillableEntities(
 export async function openUnfillableEntityKeys(
   state: Access,
   { migrationId, entityNo }: EntityTarget,
-  page: { readonly reason: string | null; readonly after: readonly string[] | null; readonly limit: number },
+  page: {
+    /** Null: every reason. */
+    readonly reasons: readonly string[] | null;
+    readonly after: readonly string[] | null;
+    readonly limit: number;
+  },
 ): Promise<string[][]> {
   const rows = await state.query<{ key: string[] }>(
     'reading unfillable entities',
     `select source_key as key from highwater.unfillable_entity
-      where migration_id = $1 and entity_no = $2 and closed_at is null and ($3::text is null or reason = $3)
+      where migration_id = $1 and entity_no = $2 and closed_at is null and ($3::text[] is null or reason = any($3::text[]))
         and ($4::text[] is null or source_key > $4::text[])
       order by source_key limit $5`,
-    [migrationId, entityNo, page.reason, page.after, page.limit],
+    [migrationId, entityNo, page.reasons, page.after, page.limit],
   );
   return rows.map(({ key }) => key);
 }
@@ -55,31 +59,41 @@ const reconcileRows = 1_000;
  *
  * @returns entries closed.
  */
-export async function closeUnfillableEntities(fill: Access, target: EntityTarget): Promise<number> {
-  const { entity, migrationId, entityNo } = target;
+export async function closeUnfillableEntities(
+  fill: Access,
+  target: EntityTarget,
+  signal?: AbortSignal,
+): Promise<number> {
   let closed = 0;
   for (let after: string[] | null = null; ;) {
-    const keys: string[][] = await openUnfillableEntityKeys(fill, target, {
-      reason: null,
-      after,
-      limit: reconcileRows,
-    });
-    if (keys.length === 0) return closed;
-    const left = await fill.query<Record<string, string>>(
-      'looking at unfillable entities',
-      sourcesLeft(entity),
-      keyColumns(keys, entity.sourceKey.length),
-    );
-    const still = new Set(left.map((row) => JSON.stringify(entity.sourceKey.map((_, i) => String(row[`k${i}`])))));
-    const over = keys.filter((key) => !still.has(JSON.stringify(key)));
-    if (over.length > 0)
-      await fill.query(
-        'closing the entries of entities that are there or need not be',
-        `update highwater.unfillable_entity set closed_at = clock_timestamp()
-          where migration_id = $1 and entity_no = $2 and closed_at is null and source_key in (select k::text[] from unnest($3::text[]) as k)`,
-        [migrationId, entityNo, over.map(keyLiteral)],
-      );
-    closed += over.length;
-    after = keys[keys.length - 1] ?? null;
+    signal?.throwIfAborted();
+    const page = { reasons: null, after, limit: reconcileRows };
+    const keys: string[][] = await openUnfillableEntityKeys(fill, target, page);
+    after = keys.at(-1) ?? null;
+    if (after === null) return closed;
+    closed += await closeEntriesOf(fill, target, keys);
   }
+}
+
+/** The same of some sources only. */
+export async function closeEntriesOf(
+  fill: Access,
+  { entity, migrationId, entityNo }: EntityTarget,
+  keys: readonly (readonly string[])[],
+): Promise<number> {
+  const left = await fill.query<Record<string, string>>(
+    'looking at unfillable entities',
+    sourcesLeft(entity),
+    keyColumns(keys, entity.sourceKey.length),
+  );
+  const still = new Set(left.map((row) => JSON.stringify(entity.sourceKey.map((_, i) => String(row[`k${i}`])))));
+  const over = keys.filter((key) => !still.has(JSON.stringify(key)));
+  if (over.length > 0)
+    await fill.query(
+      'closing the entries of entities that are there or need not be',
+      `update highwater.unfillable_entity set closed_at = clock_timestamp()
+        where migration_id = $1 and entity_no = $2 and closed_at is null and source_key in (select k::text[] from unnest($3::text[]) as k)`,
+      [migrationId, entityNo, over.map(keyLiteral)],
+    );
+  return over.length;
 }

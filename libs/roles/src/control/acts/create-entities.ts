@@ -107,7 +107,7 @@ async function goOn(
       ended = !page.more;
       cursor = page.last;
     }
-    await closeUnfillableEntities(database.fill, target);
+    await closeUnfillableEntities(database.fill, target, signal);
     if (!counted) await countMissing(database, target, state, { pass: pass.pass });
     await endEntityPass(database.state, process.id, pass);
   }

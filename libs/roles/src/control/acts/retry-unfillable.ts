@@ -55,10 +55,11 @@ export async function retryUnfillable(
   const entities = { made: 0, closed: 0 };
   for (const target of process.entities.filter((one) => named.entities.includes(one.entityNo))) {
     const gate = retryGate(state);
-    const made = await retryEntities(database, target, { reason: reason ?? null, gate, limits: state.limits }, signal);
+    const reasons = reason === undefined ? null : [reason];
+    const made = await retryEntities(database, target, { reasons, gate, limits: state.limits }, signal);
     if (made === 'gateClosed') throw retryStopped(target.migrationId, gate);
     entities.made += made;
-    entities.closed += await closeUnfillableEntities(database.fill, target);
+    entities.closed += await closeUnfillableEntities(database.fill, target, signal);
   }
   for (const target of process.targets.filter((one) => named.targets.includes(one.targetNo))) {
     await retryTarget(context, state, target, reason ?? null, outcome, signal);
