@@ -50,6 +50,17 @@ describe('what an operator asks of the API', () => {
     expect((await api().patch(at('/limits')).send({ rowBudget: '100' }).expect(400)).body.detail).toContain(
       'rowBudget',
     );
+    const bounds = (await api().patch(at('/limits')).send({ rowBudget: '1s' }).expect(400)).body.detail;
+    expect(bounds).toContain('rowBudget: expected a duration with a unit (500ms, 10s, 10m), 1ms to 900ms; found "1s"');
+    // what preflight would refuse on this server is refused at the door too
+    const tooLong = await api().patch(at('/limits')).send({ rowBudget: '900ms' }).expect(422);
+    expect(tooLong.headers['content-type']).toContain('application/problem+json');
+    expect(tooLong.body).toMatchObject({
+      code: 'HW2117',
+      detail: `limits of migration "${name}" are not changed: limits.rowBudget 900ms, deadlock_timeout 1s; the row budget must be at most half of it`,
+      context: { limit: 'rowBudget', found: '900ms', expected: 'at most 500ms' },
+      help: `highwater set ${name} rowBudget=500ms, or less`,
+    });
     expect((await api().get(at('/steps')).expect(200)).body.steps[0]).toMatchObject({ step: 'sweep and live fill' });
   });
 

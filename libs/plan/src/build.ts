@@ -4,6 +4,7 @@ import { buildEntity } from './build-entity.js';
 import { buildUnfillable } from './build-unfillable.js';
 import { defined } from './defined.js';
 import { planCodes } from './codes.js';
+import { limitBounds } from './limits.js';
 import { type PlanPath, formatPath } from './path.js';
 import type { Limits, Plan, PlanIssue, PlannedRowSecurity, PlannedTable, StreamSettings } from './plan.js';
 import type { PlanPositions } from './positions.js';
@@ -105,15 +106,14 @@ function buildReferences(
 }
 
 function buildLimits(build: Builder, input: NonNullable<PlanInput['limits']>): Limits {
-  const time = (key: 'lockBudget' | 'rowBudget' | 'replicaLag', byDefault: number, max: number): number =>
-    milliseconds(build, input[key], ['limits', key], byDefault, 1, max);
+  const time = (key: 'lockBudget' | 'rowBudget' | 'replicaLag', byDefault: number): number =>
+    milliseconds(build, input[key], ['limits', key], byDefault, limitBounds[key].min, limitBounds[key].max);
   return {
-    lockBudgetMs: time('lockBudget', 500, 60_000),
-    // A row wait above deadlock_timeout (1 s unless changed) would make the application the deadlock victim.
-    rowBudgetMs: time('rowBudget', 200, 900),
+    lockBudgetMs: time('lockBudget', 500),
+    rowBudgetMs: time('rowBudget', 200),
     lockAttempts: input.lockAttempts ?? 5,
     sweepWorkers: input.sweepWorkers ?? 2,
-    replicaLagMs: time('replicaLag', 10_000, 86_400_000),
+    replicaLagMs: time('replicaLag', 10_000),
     chunkRowsMax: input.chunkRowsMax ?? 10_000,
     sweepRowsPerSecondMax: input.sweepRowsPerSecondMax ?? 0,
   };

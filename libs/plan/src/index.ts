@@ -2,6 +2,7 @@ export * from './codes.js';
 export { asEntry, rulesOfPlan } from './entities.js';
 export * from './format.js';
 export * from './json.js';
+export * from './limits.js';
 export { entryFor, lintPlan } from './lint.js';
 export * from './names.js';
 export * from './parse.js';

@@ -1,5 +1,6 @@
 import { unfillableReasons } from '@highwater/kernel';
 import { z } from 'zod';
+import { limitBounds } from './limits.js';
 import { typePattern } from './names.js';
 import { unfillablePolicies } from './plan.js';
 import { knownRuleKeys, name, names, rule, tableName } from './schema-rule.js';
@@ -97,14 +98,16 @@ const cutover = z.strictObject({
   window: duration.optional(),
 });
 
+const bounded = ({ min, max }: { readonly min: number; readonly max: number }) => z.int().min(min).max(max);
+
 const limits = z.strictObject({
   lockBudget: duration.optional(),
   rowBudget: duration.optional(),
-  lockAttempts: z.int().min(1).max(100).optional(),
-  sweepWorkers: z.int().min(1).max(64).optional(),
+  lockAttempts: bounded(limitBounds.lockAttempts).optional(),
+  sweepWorkers: bounded(limitBounds.sweepWorkers).optional(),
   replicaLag: duration.optional(),
-  chunkRowsMax: z.int().min(1).max(100_000).optional(),
-  sweepRowsPerSecondMax: z.int().min(0).max(100_000_000).optional(),
+  chunkRowsMax: bounded(limitBounds.chunkRowsMax).optional(),
+  sweepRowsPerSecondMax: bounded(limitBounds.sweepRowsPerSecondMax).optional(),
 });
 
 const stream = z.union([

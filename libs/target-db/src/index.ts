@@ -96,6 +96,7 @@ export * from './preflight/check.js';
 export * from './preflight/codes.js';
 export * from './preflight/preflight.js';
 export { plannedRowSecurity } from './preflight/row-security.js';
+export { refuseRowBudget } from './preflight/row-budget.js';
 export { sweepStatement } from './fill/one-snapshot.js';
 export { forecastFailed, forecastPlan, type ForecastRequest } from './forecast/forecast.js';
 export { estimateFill, type FillEstimate } from './forecast/trial.js';

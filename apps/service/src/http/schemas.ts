@@ -1,19 +1,21 @@
-import { parseDurationMs, unfillableReasons } from '@highwater/kernel';
-import { unfillablePolicies } from '@highwater/plan';
+import { formatDuration, parseDurationMs, unfillableReasons } from '@highwater/kernel';
+import { limitBounds, unfillablePolicies } from '@highwater/plan';
 import type { LockLimits } from '@highwater/roles';
 import { z } from 'zod';
 
-/** `500ms`, `10m` → milliseconds. */
-export const duration = (maxMs: number) =>
+/** `500ms`, `10m` → milliseconds, between the bounds. */
+export const duration = ({ min = 0, max }: { readonly min?: number; readonly max: number }) =>
   z
     .string()
     .meta({ description: 'A duration with its unit.', examples: ['500ms', '10m'] })
     .transform((text, context) => {
       const ms = parseDurationMs(text);
-      if (ms !== undefined && ms <= maxMs) return ms;
+      if (ms !== undefined && ms >= min && ms <= max) return ms;
+      const found = JSON.stringify(text.slice(0, 40));
+      const bounds = `${formatDuration(min)} to ${formatDuration(max)}`;
       context.addIssue({
         code: 'custom',
-        message: `expected a duration with a unit (500ms, 10s, 10m), at most ${maxMs} ms`,
+        message: `expected a duration with a unit (500ms, 10s, 10m), ${bounds}; found ${found}`,
       });
       return z.NEVER;
     });
@@ -42,7 +44,7 @@ export const planBody = z.union([
 
 export const finishBody = z
   .strictObject({
-    after: duration(7 * 86_400_000).optional(),
+    after: duration({ max: 7 * 86_400_000 }).optional(),
     bridgeUnused: z.boolean().optional(),
     withoutRowSecurity: z.boolean().optional(),
     reason: reason.optional(),
@@ -52,8 +54,8 @@ export const finishBody = z
 
 export const cutoverBody = z.strictObject({
   reason,
-  lockBudget: duration(60_000).optional(),
-  lockAttempts: z.int().min(1).max(100).optional(),
+  lockBudget: duration(limitBounds.lockBudget).optional(),
+  lockAttempts: number(limitBounds.lockAttempts).optional(),
 });
 
 /** What one attempt may cost, as the process knows it. */
@@ -65,13 +67,13 @@ export const lockLimits = (body: z.output<typeof cutoverBody>): LockLimits => ({
 /** The limits of a plan that may be changed while it runs, named as in the plan. */
 export const limitsBody = z
   .strictObject({
-    lockBudget: duration(60_000).optional(),
-    rowBudget: duration(10_000).optional(),
-    lockAttempts: z.int().min(1).max(100).optional(),
-    sweepWorkers: z.int().min(1).max(64).optional(),
-    replicaLag: duration(86_400_000).optional(),
-    chunkRowsMax: z.int().min(1).max(100_000).optional(),
-    sweepRowsPerSecondMax: z.int().min(0).max(100_000_000).optional(),
+    lockBudget: duration(limitBounds.lockBudget).optional(),
+    rowBudget: duration(limitBounds.rowBudget).optional(),
+    lockAttempts: number(limitBounds.lockAttempts).optional(),
+    sweepWorkers: number(limitBounds.sweepWorkers).optional(),
+    replicaLag: duration(limitBounds.replicaLag).optional(),
+    chunkRowsMax: number(limitBounds.chunkRowsMax).optional(),
+    sweepRowsPerSecondMax: number(limitBounds.sweepRowsPerSecondMax).optional(),
     reason: reason.optional(),
   })
   .refine(({ reason: _why, ...limits }) => Object.keys(limits).length > 0, { message: 'expected at least one limit' });
@@ -79,7 +81,16 @@ export const limitsBody = z
 export const idParameter = z.string().min(1).max(100);
 export const migrationQuery = z.string().min(1).max(63).optional();
 const wholeNumber = (max: number, otherwise: number) => z.coerce.number().int().min(0).max(max).default(otherwise);
-const page = { limit: wholeNumber(1_000, 100), offset: wholeNumber(1_000_000_000, 0) };
+const page = {
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+  cursor: z
+    .string()
+    .min(1)
+    .max(12_000)
+    .optional()
+    .meta({ description: '`nextCursor` of the page before; left out: the first page.' }),
+  offset: wholeNumber(1_000_000_000, 0).meta({ description: 'Rows left out from there on; each of them is read.' }),
+};
 const table = z.string().min(1).max(200).meta({ description: 'With or without its schema.' });
 const filter = {
   table: table.optional(),
@@ -93,4 +104,4 @@ export const unfillableExportQuery = z.strictObject(listed);
 export const verificationQuery = z.strictObject({ ...page, table: table.optional() });
 export const forecastQuery = z.strictObject({ table: table.optional() });
 export const eventsQuery = z.object({ after: wholeNumber(Number.MAX_SAFE_INTEGER, 0), limit: wholeNumber(1_000, 500) });
-export const waitQuery = duration(60_000).optional();
+export const waitQuery = duration({ max: 60_000 }).optional();

@@ -7,6 +7,7 @@ import {
   markOperation,
   openOperations,
   readEvaluation,
+  refuseRowBudget,
   rowSecurityReport,
 } from '@highwater/target-db';
 import * as codes from './codes.js';
@@ -143,8 +144,12 @@ export class UseCases implements MigrationControl {
     });
   }
 
-  setLimits = (id: string, limits: Partial<Limits>, by: CommandContext): Promise<Operation> =>
-    this.askIn(live, id, 'set', { limits, ...(by.reason === undefined ? {} : { reason: by.reason }) }, by);
+  async setLimits(id: string, limits: Partial<Limits>, by: CommandContext): Promise<Operation> {
+    await this.live(id);
+    const { rowBudgetMs } = limits;
+    if (rowBudgetMs !== undefined) await refuseRowBudget(this.context.database.state, id, rowBudgetMs);
+    return this.askIn(live, id, 'set', { limits, ...(by.reason === undefined ? {} : { reason: by.reason }) }, by);
+  }
 
   async verify(id: string, by: CommandContext): Promise<Operation> {
     return this.askOnce('verification', id, 'verify', { reason: by.reason ?? '' }, by);

@@ -1,7 +1,8 @@
-import { formatBytes, formatDuration } from '@highwater/kernel';
+import { formatBytes } from '@highwater/kernel';
 import type { Plan } from '@highwater/plan';
 import type { Access } from '../session/database.js';
 import type { Finding } from './check.js';
+import { deadlockTimeoutSql, rowBudgetFinding } from './row-budget.js';
 
 interface Server extends Record<string, unknown> {
   version: number;
@@ -24,7 +25,7 @@ select current_setting('server_version_num')::int as version, current_setting('s
        current_setting('max_replication_slots')::int - (select count(*) from pg_replication_slots)::int as slots_free,
        current_setting('max_wal_senders')::int - (select count(*) from pg_stat_activity where backend_type = 'walsender')::int as senders_free,
        (select setting::int8::float8 from pg_settings where name = 'max_slot_wal_keep_size') as keep_mb,
-       (select setting::int from pg_settings where name = 'deadlock_timeout') as deadlock_ms,
+       ${deadlockTimeoutSql} as deadlock_ms,
        coalesce((select array_agg(format('slot "%s"', slot_name) order by slot_name) from pg_replication_slots where not active), '{}') as idle_slots,
        coalesce((select array_agg(format('"%s" in database %s since %s', gid, database, date_trunc('second', prepared))) from pg_prepared_xacts), '{}') as prepared,
        coalesce((select array_agg(format('pid %s "%s" (%s) since %s, %s', pid, application_name, usename, date_trunc('second', xact_start), state))
@@ -37,7 +38,7 @@ export async function serverFindings(state: Access, plan: Plan): Promise<Finding
     server.version >= 150000
       ? { check: 'ServerVersion', status: 'pass', message: `PostgreSQL ${server.version_text}` }
       : { check: 'ServerVersion', status: 'fail', message: `PostgreSQL ${server.version_text}; 15 or newer is needed` },
-    deadlockTimeout(server, plan),
+    rowBudgetFinding(plan.limits.rowBudgetMs, server.deadlock_ms),
   ];
   if (plan.stream !== null) findings.push(...streamFindings(server, plan.stream));
   for (const gid of server.prepared)
@@ -59,14 +60,6 @@ export async function serverFindings(state: Access, plan: Plan): Promise<Finding
       message: `no prepared transaction, none open for more than ${longTransaction}`,
     });
   return findings;
-}
-
-function deadlockTimeout(server: Server, plan: Plan): Finding {
-  const { rowBudgetMs } = plan.limits;
-  const facts = `limits.rowBudget ${formatDuration(rowBudgetMs)}, deadlock_timeout ${formatDuration(server.deadlock_ms)}`;
-  return rowBudgetMs * 2 <= server.deadlock_ms
-    ? { check: 'DeadlockTimeout', status: 'pass', message: facts }
-    : { check: 'DeadlockTimeout', status: 'fail', message: `${facts}; the row budget must be at most half of it` };
 }
 
 function streamFindings(server: Server, stream: NonNullable<Plan['stream']>): Finding[] {
