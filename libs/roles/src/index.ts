@@ -5,7 +5,7 @@ export * from './control/port.js';
 export * from './control/row-lists.js';
 export * as controlCodes from './control/codes.js';
 export { PlanRejected, readPlan } from './control/resolve.js';
-export { NotReady } from './control/refusals.js';
+export { notEvaluated, NotReady } from './control/refusals.js';
 export * from './engine-port.js';
 export * from './settings.js';
 export * from './filler/filler.js';

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Logger } from '@highwater/telemetry';
+import { logged } from './problem-log.js';
 import { problemOf } from './problem.js';
 
 /** The one place where an error becomes an answer: problem+json for each, also for the framework's own. */
@@ -20,8 +21,8 @@ export class ProblemFilter implements ExceptionFilter {
       method: request.method,
       path: request.path,
     };
-    if (problem.status >= 500) this.logger.error({ ...fields, err: thrown }, 'request failed');
-    else this.logger.debug(fields, 'request refused');
+    const { level, message } = logged(problem, thrown);
+    this.logger[level](level === 'error' ? { ...fields, err: thrown } : fields, message);
     if (response.headersSent) {
       response.destroy();
       return;

@@ -10,7 +10,7 @@ export const attemptRunning = 'HW6013';
 export const wrongPhase = 'HW6014';
 /** HW6015: several migrations are live (or none), so the request must name one with `?migration=`. */
 export const whichMigration = 'HW6015';
-/** HW6016: readiness was not evaluated in the last seconds: no control process is running, or it cannot reach the database. */
+/** HW6016: the migration was not evaluated yet, which takes a moment after its plan was accepted; or not in the last seconds: no control process is running, or it cannot reach the database. */
 export const notEvaluated = 'HW6016';
 /** HW6017: a migration of this name exists with another plan. Another plan is another migration: give it another name. */
 export const alreadyPlanned = 'HW6017';

@@ -17,16 +17,19 @@ export class NotReady extends HighwaterError {
   }
 }
 
-export const notEvaluated = (id: string, ageMs: number | undefined): HighwaterError =>
-  new HighwaterError(
+/** @param ageMs of the last evaluation; undefined: there was none yet, as after every accepted plan for a moment. */
+export const notEvaluated = (id: string, ageMs: number | undefined): HighwaterError => {
+  const evaluatedSecondsAgo = ageMs === undefined ? null : Math.round(ageMs / 1_000);
+  return new HighwaterError(
     codes.notEvaluated,
     'backoff',
-    ageMs === undefined
+    evaluatedSecondsAgo === null
       ? `migration "${id}" has not been evaluated yet`
-      : `migration "${id}" was last evaluated ${Math.round(ageMs / 1000)} s ago`,
-    { migration: id },
-    'the service is starting, or none runs with process role control (HIGHWATER_ROLES); ask again',
+      : `migration "${id}" was last evaluated ${evaluatedSecondsAgo} s ago`,
+    { migration: id, evaluatedSecondsAgo },
+    'ask again in a moment; if it stays so, no service runs with process role control (HIGHWATER_ROLES), or it cannot reach the database',
   );
+};
 
 export const attemptUnderWay = (migration: string, operation: string, what = 'cutover attempt'): HighwaterError =>
   new HighwaterError(
