@@ -1,6 +1,7 @@
 export * from './session/codes.js';
 export * from './session/database.js';
 export * from './session/errors.js';
+export * from './session/other-sessions.js';
 export * from './session/settings.js';
 export * from './session/sqlstate.js';
 export * from './target.js';

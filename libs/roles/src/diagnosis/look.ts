@@ -4,6 +4,7 @@ import {
   countWithoutValue,
   leftoversOf,
   openDatabase,
+  otherSessions,
   readHistoryTables,
   readOnly,
   readTableShapes,
@@ -192,7 +193,7 @@ const mentioned = (text: string, plan: Plan): string[] =>
 
 /** What of Highwater is here: schema, migrations, processes, leftovers. */
 async function readOurs(
-  { ddl, instance }: Database,
+  { ddl, backends }: Database,
   id: string,
   hash: string,
 ): Promise<Pick<DatabaseFacts, 'installed' | 'registered' | 'othersLiving' | 'leftovers' | 'atWork'>> {
@@ -200,11 +201,7 @@ async function readOurs(
     const there = await client.query<{ there: boolean }>(
       `select to_regclass('highwater.migration') is not null as there`,
     );
-    const working = await client.query<{ name: string }>(
-      `select distinct split_part(application_name, '/', 2) as name from pg_stat_activity
-        where datname = current_database() and application_name like 'highwater/%/%' and split_part(application_name, '/', 2) <> $1 order by 1`,
-      [instance],
-    );
+    const working = await otherSessions(client, backends());
     const found = there.rows[0]?.there === true;
     const migrations = found
       ? (
@@ -213,7 +210,8 @@ async function readOurs(
           )
         ).rows
       : [];
-    return { rows: migrations, atWork: working.rows.map(({ name }) => name), installed: found };
+    const names = new Set(working.map(({ application }) => application.split('/')[1] ?? application));
+    return { rows: migrations, atWork: [...names], installed: found };
   });
   const own = rows.find((one) => one.id === id);
   const living = rows.filter(({ phase }) => phase !== 'finished');

@@ -1,6 +1,7 @@
 import { HighwaterError } from '@highwater/kernel';
 import type { Client, Database } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
+import { otherSessions, type OtherSession } from '../session/other-sessions.js';
 import { installCodes } from './codes.js';
 
 export const purgeSql = 'drop schema if exists highwater cascade';
@@ -12,7 +13,7 @@ export const purgeSql = 'drop schema if exists highwater cascade';
 export async function purgeSchema(database: Database): Promise<void> {
   try {
     await database.ddl.transaction('purging schema highwater', async (client) => {
-      await refuseInUse(client, database.instance);
+      await refuseInUse(client, database);
       await client.query(purgeSql);
     });
   } catch (error) {
@@ -20,7 +21,7 @@ export async function purgeSchema(database: Database): Promise<void> {
   }
 }
 
-async function refuseInUse(client: Client, ourselves: string): Promise<void> {
+async function refuseInUse(client: Client, { backends }: Database): Promise<void> {
   const there = await client.query<{ there: boolean }>(
     `select to_regclass('highwater.migration') is not null as there`,
   );
@@ -33,11 +34,7 @@ async function refuseInUse(client: Client, ourselves: string): Promise<void> {
     `select distinct migration_id as id from highwater.operation
       where verb = 'rollback' and status in ('accepted', 'running') order by 1`,
   );
-  const atWork = await client.query<{ name: string }>(
-    `select distinct split_part(application_name, '/', 2) as name from pg_stat_activity
-      where datname = current_database() and application_name like 'highwater/%/%' and split_part(application_name, '/', 2) <> $1 order by 1`,
-    [ourselves],
-  );
+  const atWork = await otherSessions(client, backends());
   const refuse = (what: string, help: string): HighwaterError =>
     new HighwaterError(installCodes.purgeInUse, 'never', `schema highwater is not removed: ${what}`, {}, help);
   const [first] = live.rows;
@@ -52,6 +49,15 @@ async function refuseInUse(client: Client, ourselves: string): Promise<void> {
       `being rolled back: ${undone.rows.map(({ id }) => id).join(', ')}`,
       `let the service run until it is done: highwater status ${half.id}`,
     );
-  if (atWork.rows.length > 0)
-    throw refuse(`at work: ${atWork.rows.map(({ name }) => name).join(', ')}`, 'stop the service first');
+  if (atWork.length > 0) throw refuse(`at work: ${sessionsText(atWork)}`, 'stop the service first');
+}
+
+const namedMax = 3;
+
+function sessionsText(sessions: readonly OtherSession[]): string {
+  const named = sessions
+    .slice(0, namedMax)
+    .map(({ pid, application, user }) => `"${application}" (pid ${pid}, user ${user})`);
+  const more = sessions.length - named.length;
+  return more === 0 ? named.join(', ') : `${named.join(', ')} and ${more} more`;
 }

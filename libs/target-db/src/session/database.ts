@@ -85,6 +85,8 @@ export interface Database {
   readonly ddl: Access;
   readonly settings: DatabaseSettings;
   readonly instance: string;
+  /** Process ids, on the server, of the sessions that these connections have open now. */
+  backends(): readonly number[];
   close(): Promise<void>;
 }
 
@@ -93,6 +95,7 @@ const poolMaxDefault: Readonly<Record<AccessRole, number>> = { stream: 3, fill: 
 /** Opens nothing yet: the first use of an access role connects. */
 export function openDatabase(settings: DatabaseSettings): Database {
   const instance = settings.instance ?? defaultInstance();
+  const clients = new Set<pg.PoolClient>();
   const open = (role: AccessRole): Access => {
     const config = connectionConfig(settings, role);
     return new Access(
@@ -106,7 +109,10 @@ export function openDatabase(settings: DatabaseSettings): Database {
           boundSilence(client);
           return prepareSession(client);
         },
-      }).on('error', () => undefined), // an idle connection died; the next use makes a new one and reports what is wrong
+      })
+        .on('error', () => undefined) // an idle connection died; the next use makes a new one and reports what is wrong
+        .on('connect', (client) => clients.add(client))
+        .on('remove', (client) => clients.delete(client)),
       `${config.user || 'default user'}@${config.host}:${config.port}/${config.database}`,
       settings.allowedFunctions,
     );
@@ -119,11 +125,16 @@ export function openDatabase(settings: DatabaseSettings): Database {
     ddl,
     settings,
     instance,
+    backends: () => [...clients].flatMap((client) => backendOf(client) ?? []),
     async close() {
       await Promise.all([stream, fill, state, ddl].map((access) => access.close()));
     },
   };
 }
+
+/** What the server told of itself when it connected; the driver's types leave it out. */
+const backendOf = (client: Client): number | null =>
+  (client as Client & { processID?: number | null }).processID ?? null;
 
 /** What the driver needs to connect as one access role; also used by the replication client. */
 export function connectionConfig(settings: DatabaseSettings, role: AccessRole): pg.ClientConfig {
