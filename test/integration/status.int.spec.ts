@@ -46,6 +46,17 @@ describe('the status of a migration', () => {
           : undefined,
       );
       expect(seen.statusLine).toMatch(/lag [\d.]+ (B|KiB)\/[\d.]+s/);
+      // the open transaction keeps what is written: it grows, and the plan's limit is in sight
+      await writer.query(`insert into noise select repeat('x', 1000) from generate_series(1, 5000)`);
+      const filling = await status(
+        'the time until the slot is lost',
+        ({ slot }) => slot !== null && slot.lostInMs !== null && slot,
+      );
+      expect(filling.bytesPerSecond).toBeGreaterThan(0);
+      const left = (filling.limitBytes - filling.retainedBytes) / (filling.bytesPerSecond ?? 0);
+      expect(filling.lostInMs).toBeLessThan(left * 1_100);
+      expect(filling.lostInMs).toBeGreaterThan(left * 900);
+      expect(filling.percent).toBe(Math.floor((filling.retainedBytes / filling.limitBytes) * 100));
       const fence = await status('a fence that came back', (now) => now.fence?.roundTripMs !== null && now.fence);
       expect(fence).toMatchObject({ partitions: 4, reached: 4 });
       expect(seen.workers.map((worker) => `${worker.role} ${worker.state}`)).toEqual(

@@ -75,17 +75,22 @@ function streamOf({ stream, epoch, fence, lag, slot, hints }: MigrationStatusVie
   return [
     ['stream', `${stream}, epoch ${epoch}`],
     ['fence', `${at}${behind}`],
-    ...(slot
-      ? [
-          [
-            'slot',
-            `${bytes(slot.retainedBytes)} of ${bytes(slot.limitBytes)}, ${slot.active ? 'active' : 'not active'}`,
-          ] as const,
-        ]
-      : []),
+    ...(slot ? [['slot', slotText(slot)] as const] : []),
     ...(slot?.alarm ? [['alarm', slot.alarm] as const] : []),
     ['kafka', `${fence?.partitions ?? '?'} partitions, dead letters ${hints.deadLetter}`],
   ];
+}
+
+/** `1.2 GiB of 20.0 GiB (6%), +1.0 MiB/s, lost in 5h13m, active`; what is not known is called so. */
+function slotText(slot: NonNullable<MigrationStatusView['slot']>): string {
+  const { retainedBytes, limitBytes, percent, bytesPerSecond, lostInMs, active } = slot;
+  const share = percent === null ? 'no limit' : `${percent}%`;
+  const grows =
+    bytesPerSecond === null
+      ? 'growth unknown'
+      : `${bytesPerSecond < 0 ? '-' : '+'}${bytes(Math.abs(bytesPerSecond))}/s`;
+  const lost = lostInMs === null ? 'time until lost unknown' : `lost in ${formatDuration(lostInMs)} at that rate`;
+  return `${bytes(retainedBytes)} of ${bytes(limitBytes)} (${share}), ${grows}, ${lost}, ${active ? 'active' : 'not active'}`;
 }
 
 function endOf(status: MigrationStatusView): readonly Fact[] {

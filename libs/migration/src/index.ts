@@ -10,6 +10,7 @@ export * from './stored-events.js';
 export * from './readiness/condition.js';
 export * from './readiness/observations.js';
 export * from './readiness/retention.js';
+export * from './readiness/retention-rate.js';
 export { evaluateReadiness } from './readiness/readiness.js';
 export type { Readiness } from './readiness/readiness.js';
 export * from './readiness/subject.js';

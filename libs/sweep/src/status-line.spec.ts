@@ -10,7 +10,7 @@ const status: MigrationStatus = {
   liveFilled: 381_910,
   lag: { bytes: 0n, seconds: 0.3 },
   sweep: { rowsPerSecond: 18_400, chunkRows: 2_000 },
-  slot: { retainedBytes: 1_288_490_188n, limitBytes: 20n << 30n },
+  slot: { retainedBytes: 1_288_490_188n, limitBytes: 20n << 30n, percent: 6, lostInMs: null },
   unfillable: 0,
   reason: { code: 'replica_lag', message: '3.0s > 1.0s', sinceMs: 12_000 },
   state: 'throttled',
@@ -23,6 +23,11 @@ describe('status line', () => {
       'fill 71.1% 30713100/~43138319 rows; nulls 12425219; live +381910 lag 0 B/0.3s; sweep 18.4k rows/s batch 2000; ' +
         'slot 1.2 GiB of 20.0 GiB (6%); throttled: replica_lag 3.0s > 1.0s (12s); ETA 49m..1h20m',
     );
+  });
+
+  it('says when the slot is lost, once that is known', () => {
+    const slot = { retainedBytes: 18n << 30n, limitBytes: 20n << 30n, percent: 90, lostInMs: 754_000 };
+    expect(formatStatusLine({ ...status, slot })).toContain('; slot 18.0 GiB of 20.0 GiB (90%), lost in 13m;');
   });
 
   it('says unknown instead of a number it does not have, and expected N when there was more', () => {

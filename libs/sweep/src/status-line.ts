@@ -24,7 +24,13 @@ export interface MigrationStatus {
   readonly lag: StreamLag | null;
   /** `chunkRows` null: no sweeper has said. */
   readonly sweep: { readonly rowsPerSecond: number; readonly chunkRows: number | null } | null;
-  readonly slot: { readonly retainedBytes: bigint; readonly limitBytes: bigint } | null;
+  /** `percent` null: there is no limit. `lostInMs` null: not known, or it does not come nearer. */
+  readonly slot: {
+    readonly retainedBytes: bigint;
+    readonly limitBytes: bigint;
+    readonly percent: number | null;
+    readonly lostInMs: number | null;
+  } | null;
   readonly unfillable: number;
   /** Why it does not go faster, or at all; never empty. */
   readonly reason: { readonly code: string; readonly message: string; readonly sinceMs: number };
@@ -50,7 +56,7 @@ export function formatStatusLine(status: MigrationStatus): string {
     parts.push(`sweep ${formatRate(status.sweep.rowsPerSecond)} rows/s batch ${status.sweep.chunkRows ?? 'unknown'}`);
   if (status.slot)
     parts.push(
-      `slot ${formatBytes(status.slot.retainedBytes)} of ${formatBytes(status.slot.limitBytes)} (${slotPercent(status.slot)}%)`,
+      `slot ${formatBytes(status.slot.retainedBytes)} of ${formatBytes(status.slot.limitBytes)} (${status.slot.percent ?? '?'}%)${lostText(status.slot.lostInMs)}`,
     );
   if (status.unfillable > 0) parts.push(`unfillable ${status.unfillable}`);
   parts.push(
@@ -73,8 +79,7 @@ export function formatEta(eta: Eta): string {
 const roundUp = (ms: number): number =>
   ms >= 600_000 ? Math.ceil(ms / 60_000) * 60_000 : Math.ceil(ms / 1_000) * 1_000;
 
-const slotPercent = (slot: { retainedBytes: bigint; limitBytes: bigint }): number =>
-  slot.limitBytes > 0n ? Math.round((Number(slot.retainedBytes) / Number(slot.limitBytes)) * 100) : 0;
+const lostText = (ms: number | null): string => (ms === null ? '' : `, lost in ${formatDuration(roundUp(ms))}`);
 
 /** 18400 → `18.4k`. */
 function formatRate(rowsPerSecond: number): string {

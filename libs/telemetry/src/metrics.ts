@@ -50,6 +50,16 @@ export function createMetrics(version = '0.1.0') {
     slotLimitBytes: gauge('slot_limit_bytes', "The nearer of the plan's retainedWal and what the server keeps.", [
       'migration',
     ]),
+    slotBytesPerSecond: gauge(
+      'slot_retained_bytes_per_second',
+      'Growth of what the slot keeps, over the last minute.',
+      ['migration'],
+    ),
+    slotLostInSeconds: gauge(
+      'slot_lost_in_seconds',
+      'Until the slot is lost if it goes on so; absent while that is unknown or nothing grows.',
+      ['migration'],
+    ),
     slotWalStatus: gauge('slot_wal_status', '1 for the present wal_status of the slot.', ['migration', 'status']),
     fenceRoundtrip: histogram('fence_roundtrip_seconds', 'Fence written into WAL until back through every partition.', [
       'migration',

@@ -105,6 +105,19 @@ export const statusView = z.looseObject({
       trouble: text.nullable(),
     })
     .nullable(),
+  slot: z
+    .object({
+      retainedBytes: count,
+      limitBytes: count,
+      percent: count.nullable(),
+      bytesPerSecond: count.nullable().meta({ description: 'Growth of what is retained; null: not known yet.' }),
+      lostInMs: count.nullable().meta({
+        description: 'Until the slot is lost if it goes on so; null: not known, not growing, or nothing takes it away.',
+      }),
+      active: z.boolean(),
+      alarm: text.nullable(),
+    })
+    .nullable(),
   limits: z.record(text, count),
   resumedFrom: z.object({ position: text, at: instant }).nullable(),
   outcome: z.enum(['finished', 'rolled-back']).nullable(),

@@ -3,6 +3,7 @@ import { isHighwaterError } from '@highwater/kernel';
 import {
   evaluateReadiness,
   readinessSubject,
+  retentionRate,
   type LiveMigration,
   type Observations,
   type Readiness,
@@ -356,6 +357,7 @@ export class MigrationProcess {
       uses,
       ...(await readStatusFacts(access, process.id, state.epoch)),
       slot: slot && !('error' in slot) ? slot : null,
+      retention: retentionRate(process.retained?.[0], process.retained?.at(-1), performance.now()),
       fence: stream && !('error' in stream) ? (stream.fence ?? null) : null,
       resumedFrom: this.resumedFrom ?? null,
       rowSecurity: await rowSecurityStatus(access, process, state),

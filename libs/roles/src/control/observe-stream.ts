@@ -1,4 +1,10 @@
-import { retentionAlarm, type LiveMigration, type PublicationSeen, type SlotSeen } from '@highwater/migration';
+import {
+  retentionAlarm,
+  type LiveMigration,
+  type PublicationSeen,
+  type RetentionRate,
+  type SlotSeen,
+} from '@highwater/migration';
 import {
   listStreamObjects,
   publicationFacts,
@@ -8,6 +14,7 @@ import {
 } from '@highwater/target-db';
 import { strayMessage } from './acts/tidy-streams.js';
 import type { ControlContext } from './context.js';
+import type { MigrationStatusView } from './port.js';
 import type { ProcessState } from './process-state.js';
 
 export async function publicationSeen(
@@ -49,17 +56,14 @@ export async function slotSeen(
   return { ...seen, holder: (await transactionHolders(database.state))[0] ?? null };
 }
 
-/** The slot as `GET /migrations/{id}` shows it: against the nearest limit, with the alarm when one is due. */
-export function slotStatus(slot: SlotSeen): {
-  retainedBytes: number;
-  limitBytes: number;
-  active: boolean;
-  alarm: string | null;
-} {
-  const { mark, limitBytes, message } = retentionAlarm(slot);
+/** The slot as `GET /migrations/{id}` shows it: against the nearest limit and the clock, with the alarm when one is due. */
+export function slotStatus(slot: SlotSeen, rate: RetentionRate): NonNullable<MigrationStatusView['slot']> {
+  const { mark, percent, limitBytes, message } = retentionAlarm(slot);
   return {
     retainedBytes: slot.retainedBytes,
     limitBytes: limitBytes ?? slot.limitBytes,
+    percent,
+    ...rate,
     active: slot.active,
     alarm: mark === 0 ? null : message,
   };

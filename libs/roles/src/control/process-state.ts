@@ -1,5 +1,5 @@
 import type { Catalog } from '@highwater/derivation';
-import type { RetentionMark } from '@highwater/migration';
+import type { RetainedSample, RetentionMark } from '@highwater/migration';
 import type { Plan } from '@highwater/plan';
 import type { EntityTarget, FillTarget } from '@highwater/target-db';
 import type { HeldLooks } from './held-entities.js';
@@ -28,6 +28,8 @@ export interface ProcessState {
   finishing: boolean;
   /** Share of the nearest limit of retained WAL that was told last, so that each crossing is told once. */
   retentionMark?: RetentionMark;
+  /** What the slot retained lately; none while there is no stream. */
+  retained?: readonly RetainedSample[];
   /** Monotonic, of the last look at the plan's unique indexes. */
   uniqueLookedAtMs?: number;
   /** Why the last build of one did not succeed. */

@@ -66,6 +66,7 @@ const view = (change: Partial<StatusInput> = {}) =>
     rowSecurity: null,
     ddlSteps: [],
     slot,
+    retention: { bytesPerSecond: null, lostInMs: null },
     fence: { token: 'f-1', writtenAt: at(8), reachedAt: at(8), partitions: 4, reached: 4, roundTripMs: 412, stuck: [] },
     workers: [sweeper('a'), sweeper('b', { chunkRows: 400 })],
     resumedFrom: null,
@@ -80,6 +81,17 @@ describe('status', () => {
     expect(view().lag).toEqual({ bytes: 128, seconds: 0.412 });
     expect(view().statusLine).toContain('lag 128 B/0.4s');
     expect(view().statusLine).toContain('slot 8.6 MiB of');
+  });
+
+  it('tells how full the slot is, how fast it fills, and when it is lost', () => {
+    expect(view().slot).toMatchObject({ retainedBytes: 9_000_000, percent: 0, bytesPerSecond: null, lostInMs: null });
+    expect(view().statusLine).toMatch(/slot 8\.6 MiB of \S+ \S+ \(0%\);/);
+    const filling = view({
+      slot: { ...slot, retainedBytes: 6e8 },
+      retention: { bytesPerSecond: 1e6, lostInMs: 400_000 },
+    });
+    expect(filling.slot).toMatchObject({ percent: 60, bytesPerSecond: 1e6, lostInMs: 400_000 });
+    expect(filling.statusLine).toContain('(60%), lost in 6m40s;');
   });
 
   it('counts on while a fence has not come back, and knows nothing before the first', () => {

@@ -1,5 +1,5 @@
 import { formatStatusLine, type MigrationStatus, type RateWindow, estimateEta, percentDone } from '@highwater/sweep';
-import type { FenceSeen, LiveMigration, SlotSeen } from '@highwater/migration';
+import type { FenceSeen, LiveMigration, RetentionRate, SlotSeen } from '@highwater/migration';
 import type { BackupReference, BridgeUse, RecordedDdlStep, SeenWorker, TargetProgress } from '@highwater/target-db';
 import { entityStatus, type EntitiesSeen } from './entity-status.js';
 import type { NullCounts } from './null-counts.js';
@@ -16,6 +16,8 @@ export interface StatusInput {
   readonly uses: readonly BridgeUse[];
   readonly ddlSteps: readonly RecordedDdlStep[];
   readonly slot: SlotSeen | null;
+  /** How what it retains grows. */
+  readonly retention: RetentionRate;
   readonly fence: FenceSeen | null;
   readonly workers: readonly SeenWorker[];
   readonly backup?: BackupReference | undefined;
@@ -61,7 +63,7 @@ export function statusView(input: StatusInput): MigrationStatusView {
   const chunkRows = sweepers.reduce<number | null>((most, one) => larger(most, one.chunkRows), null);
   const throttled = state.pause === 'running' ? throttledOf(sweepers) : null;
   const lag = lagOf(input);
-  const slot = input.slot && slotStatus(input.slot);
+  const slot = input.slot && slotStatus(input.slot, input.retention);
   const reason = reasonOf(input, throttled);
   const line: MigrationStatus = {
     phase: state.phase,
@@ -72,7 +74,12 @@ export function statusView(input: StatusInput): MigrationStatusView {
     liveFilled: live,
     lag: lag && { bytes: BigInt(lag.bytes), seconds: lag.seconds },
     sweep: state.phase === 'sweeping' ? { rowsPerSecond: input.rate.rowsPerSecond(), chunkRows } : null,
-    slot: slot && { retainedBytes: BigInt(slot.retainedBytes), limitBytes: BigInt(slot.limitBytes) },
+    slot: slot && {
+      retainedBytes: BigInt(slot.retainedBytes),
+      limitBytes: BigInt(slot.limitBytes),
+      percent: slot.percent,
+      lostInMs: slot.lostInMs,
+    },
     unfillable: tables.reduce((sum, one) => sum + one.unfillable, 0),
     reason: { ...reason, sinceMs: now.getTime() - Date.parse(reason.since) },
     state:

@@ -147,6 +147,12 @@ export interface MigrationStatusView {
     readonly retainedBytes: number;
     /** The nearer of the plan's `retainedWal` and what the server keeps. */
     readonly limitBytes: number;
+    /** Of that limit; null: there is none. */
+    readonly percent: number | null;
+    /** Growth of what is retained, negative while it shrinks; null: not known yet. */
+    readonly bytesPerSecond: number | null;
+    /** Until the slot is lost if it goes on so; null: not known, or it does not grow, or nothing takes it away. */
+    readonly lostInMs: number | null;
     readonly active: boolean;
     /** From 75% of the limit on: how much, of what, and who keeps it. */
     readonly alarm: string | null;

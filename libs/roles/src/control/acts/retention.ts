@@ -1,5 +1,13 @@
 import { formatBytes } from '@highwater/kernel';
-import { retentionAlarm, type LiveMigration, type Observations, type SlotSeen } from '@highwater/migration';
+import {
+  bytesUntilLost,
+  retentionAlarm,
+  retentionRate,
+  withSample,
+  type LiveMigration,
+  type Observations,
+  type SlotSeen,
+} from '@highwater/migration';
 import { dropSlot, listStreamObjects, slotFacts } from '@highwater/target-db';
 import { runCommand, type ControlContext } from '../context.js';
 import type { ProcessState } from '../process-state.js';
@@ -18,7 +26,7 @@ export async function keepWithinRetention(
   await dropUnread(context, process, state);
   if (state.stream !== 'open') return forgetMetrics(context, process);
   if (!slot || 'error' in slot) return;
-  measure(context, process, slot);
+  measure(context, process, state.streamFacts.slot, slot);
   await dropAtLimit(context, process, state, slot);
 }
 
@@ -43,11 +51,19 @@ async function dropUnread(context: ControlContext, process: ProcessState, state:
 const walStatuses = ['reserved', 'extended', 'unreserved', 'lost'] as const;
 
 /** Metrics at every look; a log line when a mark is crossed upwards, and one when it is over. */
-function measure({ metrics, logger }: ControlContext, process: ProcessState, slot: SlotSeen): void {
+function measure({ metrics, logger }: ControlContext, process: ProcessState, name: string, slot: SlotSeen): void {
   const labels = { migration: process.id };
   metrics.slotRetainedBytes.set(labels, slot.retainedBytes);
   if (slot.safeBytes !== null) metrics.slotSafeBytes.set(labels, slot.safeBytes);
   for (const status of walStatuses) metrics.slotWalStatus.set({ ...labels, status }, slot.walStatus === status ? 1 : 0);
+  const leftBytes = bytesUntilLost(slot, process.plan.stream?.atLimit ?? 'hold');
+  const atMs = performance.now();
+  process.retained = withSample(process.retained, { slot: name, atMs, retainedBytes: slot.retainedBytes, leftBytes });
+  const { bytesPerSecond, lostInMs } = retentionRate(process.retained[0], process.retained.at(-1), atMs);
+  if (bytesPerSecond !== null) metrics.slotBytesPerSecond.set(labels, bytesPerSecond);
+  // unknown is no number: a value that stood still would be taken for one
+  if (lostInMs === null) metrics.slotLostInSeconds.remove(labels);
+  else metrics.slotLostInSeconds.set(labels, lostInMs / 1_000);
   const { mark, limitBytes, message } = retentionAlarm(slot);
   metrics.slotLimitBytes.set(labels, limitBytes ?? 0);
   const before = process.retentionMark ?? 0;
@@ -60,9 +76,17 @@ function measure({ metrics, logger }: ControlContext, process: ProcessState, slo
 /** Figures of a slot that is gone would be alarmed at for ever. */
 function forgetMetrics({ metrics }: ControlContext, process: ProcessState): void {
   const labels = { migration: process.id };
-  for (const gauge of [metrics.slotRetainedBytes, metrics.slotSafeBytes, metrics.slotLimitBytes]) gauge.remove(labels);
+  for (const gauge of [
+    metrics.slotRetainedBytes,
+    metrics.slotSafeBytes,
+    metrics.slotLimitBytes,
+    metrics.slotBytesPerSecond,
+    metrics.slotLostInSeconds,
+  ])
+    gauge.remove(labels);
   for (const status of walStatuses) metrics.slotWalStatus.remove({ ...labels, status });
   process.retentionMark = 0;
+  process.retained = [];
 }
 
 /**
