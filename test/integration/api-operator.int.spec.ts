@@ -76,6 +76,21 @@ describe('what an operator asks of the API', () => {
     expect((await verify().expect(202)).body).toMatchObject({ id: first.body.id, status: 'succeeded' });
     const page = (await api().get(at('/verification?limit=2&offset=1')).expect(200)).body;
     expect(page.mismatches.map((one: { key: string[] }) => one.key)).toEqual([['g2'], ['g3']]);
+    const begun = (await api().get(at('/verification?limit=1')).expect(200)).body;
+    const rest = (
+      await api()
+        .get(at(`/verification?limit=2&cursor=${begun.nextCursor}`))
+        .expect(200)
+    ).body;
+    expect([rest.mismatches, rest.nextCursor]).toEqual([page.mismatches, page.nextCursor]);
+    const entry = Buffer.from('["rows",0,["g1"]]').toString('base64url');
+    expect(
+      (
+        await api()
+          .get(at(`/verification?cursor=${entry}`))
+          .expect(400)
+      ).body.code,
+    ).toBe('HW6023');
     expect(JSON.stringify(page)).not.toContain('canary');
     expect(JSON.stringify((await api().get(at('/events'))).body)).not.toContain('canary');
     await db(`update "Group" set "workspaceId" = "orgId" where "workspaceId" = 'canary-4711'`);

@@ -68,12 +68,12 @@ describe('entities through the whole run', { timeout: 180_000 }, () => {
       return found?.reason === 'RowsListed' && found.message.includes('public.Workspace 1') ? found : undefined;
     });
     expect(refused.status).toBe('False');
-    const rows = await run.engine.control.unfillable(run.id, { limit: 100, offset: 0, table: 'Workspace' });
+    const { rows } = await run.engine.control.unfillable(run.id, { limit: 100, table: 'Workspace' });
     expect(rows).toEqual([
       expect.objectContaining({ table: 'public.Organization', entity: 'public.Workspace', key: ['o7'], reason: 'UniqueConflict', constraint: 'Workspace_slug_key' }),
     ]); // prettier-ignore
-    const held = await run.engine.control.unfillable(run.id, { limit: 100, offset: 0 });
-    expect(new Set(held.map((row) => row.reason))).toEqual(
+    const held = await run.engine.control.unfillable(run.id, { limit: 100 });
+    expect(new Set(held.rows.map((row) => row.reason))).toEqual(
       new Set(['UniqueConflict', 'EntityMissing', 'ReferentMissing']),
     );
     await admin.query(

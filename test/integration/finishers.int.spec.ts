@@ -231,7 +231,7 @@ describe('a run whose unique index meets duplicates', () => {
       expect(unfillable.message).toMatch(
         /3 rows listed as unfillable \(UniqueConflict 3\).*keep unique index "Connection_workspaceId_provider_key"/,
       );
-      const rows = await engine.control.unfillable(id, { limit: 10, offset: 0, reason: 'UniqueConflict' });
+      const { rows } = await engine.control.unfillable(id, { limit: 10, reason: 'UniqueConflict' });
       expect(rows.map((row) => row.constraint)).toEqual(Array(3).fill(provider.name));
       await admin.query(`delete from "Connection" where id = any($1)`, [rows.slice(1).map((row) => row.key[0])]);
       const operation = await run.cutover(await run.ready());

@@ -81,18 +81,20 @@ describe('an operator', () => {
       await client.query(`insert into "Activity" ("groupId", title) values ('lost', 'a'), (null, 'b')`);
       const { control } = run.engine;
       const all = await waitFor('three listed rows', async () => {
-        const rows = await control.unfillable(run.id, { limit: 100, offset: 0 });
+        const { rows } = await control.unfillable(run.id, { limit: 100 });
         return rows.length === 3 && rows;
       });
       expect(all.map((row) => row.table).sort()).toEqual(['public.Activity', 'public.Activity', 'public.Group']);
-      const groups = await control.unfillable(run.id, { limit: 100, offset: 0, table: 'public.Group' });
-      expect(groups).toMatchObject([{ key: ['lost'], reason: 'InputNull' }]);
+      const groups = await control.unfillable(run.id, { limit: 100, table: 'public.Group' });
+      expect(groups.rows).toMatchObject([{ key: ['lost'], reason: 'InputNull' }]);
       const reasons = new Set(all.map((row) => row.reason));
       for (const reason of reasons) {
-        const some = await control.unfillable(run.id, { limit: 100, offset: 0, reason });
-        expect(some.map((row) => row.key)).toEqual(all.filter((row) => row.reason === reason).map((row) => row.key));
+        const some = await control.unfillable(run.id, { limit: 100, reason });
+        expect(some.rows.map((row) => row.key)).toEqual(
+          all.filter((row) => row.reason === reason).map((row) => row.key),
+        );
       }
-      expect(await control.unfillable(run.id, { limit: 2, offset: 2 })).toHaveLength(1);
+      expect((await control.unfillable(run.id, { limit: 2, offset: 2 })).rows).toHaveLength(1);
 
       // a range that somebody else seems to work on: no tail pass begins any more, so what is filled now was filled by the retry
       await sql(
@@ -109,10 +111,10 @@ describe('an operator', () => {
       const one = await settled(await control.retryUnfillable(run.id, { table: 'Group' }, by));
       expect(one).toMatchObject({ status: 'succeeded', result: { filled: 1, closed: 1 } });
       expect(await sql(`select "workspaceId" from "Group" where id = 'lost'`)).toEqual([{ workspaceId: 'o2' }]);
-      expect(await control.unfillable(run.id, { limit: 9, offset: 0 })).toHaveLength(2);
+      expect((await control.unfillable(run.id, { limit: 9 })).rows).toHaveLength(2);
       const rest = await settled(await control.retryUnfillable(run.id, {}, by));
       expect(rest).toMatchObject({ status: 'succeeded', result: { filled: 1, unfillable: 1, closed: 1 } });
-      expect(await control.unfillable(run.id, { limit: 100, offset: 0 })).toMatchObject([{ table: 'public.Activity' }]);
+      expect((await control.unfillable(run.id, { limit: 100 })).rows).toMatchObject([{ table: 'public.Activity' }]);
     },
   );
 

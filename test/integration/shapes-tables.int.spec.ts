@@ -82,7 +82,7 @@ describe('tables without a key, and two migrations on one table', () => {
       await write();
 
       const listed = async (): Promise<unknown> =>
-        (await run.engine.control.unfillable(run.id, { limit: 10, offset: 0 }))
+        (await run.engine.control.unfillable(run.id, { limit: 10 })).rows
           .map(({ table, reason }) => [table, reason])
           .sort();
       const expected = JSON.stringify([

@@ -125,6 +125,28 @@ describe('a list longer than anybody reads', () => {
       for await (const line of createInterface(whole.stdout)) keys.add(line.split(',')[2] ?? '');
       expect(keys.size).toBe(total + 1);
 
+      // the same a page at a time, each found by where the last one ended
+      const paged = new Set<string>();
+      let pages = 0;
+      const page = (query: string) => api().get(`/migrations/many/unfillable?limit=1000${query}`);
+      for (let cursor: string | null = ''; cursor !== null; pages += 1) {
+        const { body } = (await page(cursor === '' ? '' : `&cursor=${cursor}`).expect(200)) as {
+          body: { rows: { key: string[]; constraint: string | null }[]; nextCursor: string | null };
+        };
+        for (const { key, constraint } of body.rows) paged.add(JSON.stringify([key, constraint]));
+        cursor = body.nextCursor;
+      }
+      expect([paged.size, pages]).toEqual([total + 2, total / 1_000 + 1]);
+      const { body: second } = await page('&offset=2').expect(200);
+      const { body: first } = await api().get('/migrations/many/unfillable?limit=2').expect(200);
+      const { body: after } = await page(`&cursor=${first.nextCursor as string}`).expect(200);
+      expect(after).toEqual(second);
+      // one of another list, and none at all
+      const { body: elsewhere } = await api().get('/migrations/policies/unfillable?limit=1').expect(200);
+      expect(elsewhere.nextCursor).toEqual(expect.any(String));
+      for (const wrong of ['nonsense', Buffer.from('["rows",7,["1"]]').toString('base64url')])
+        expect((await page(`&cursor=${wrong}`).expect(400)).body).toMatchObject({ code: 'HW6023', help: expect.stringContaining('without cursor') as string }); // prettier-ignore
+
       const cut = listing('json');
       let complaint = '';
       cut.stderr.on('data', (text) => (complaint += String(text)));

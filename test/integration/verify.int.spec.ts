@@ -100,6 +100,35 @@ describe('verification', () => {
     expect(await look()).toMatchObject({ checked: 200, mismatches: 0, nulls: 0 });
   });
 
+  it('lists what it found page by page, each entry read once', async () => {
+    const target = await activities();
+    const { admin, database } = prepared;
+    const [rows, limit] = [20_000, 500];
+    await admin.query(
+      `insert into highwater.mismatch (migration_id, target_no, key) select $1, n % 2, array[n::text] from generate_series(1, ${rows}) n`,
+      [target.migrationId],
+    );
+    await admin.query('analyze highwater.mismatch');
+    const { found, read } = await database.state.transaction('counting', async (client) => {
+      const query = async (_what: string, text: string, values?: unknown[]) => (await client.query(text, values)).rows;
+      const within = { ...database.state, query } as unknown as Access;
+      const list: string[] = [];
+      for (let after: Awaited<ReturnType<typeof readMismatches>>[number] | undefined; ;) {
+        const page = await readMismatches(within, target.migrationId, { limit, after });
+        list.push(...page.map(({ targetNo, key }) => `${targetNo} ${key.join()}`));
+        after = page.at(-1);
+        if (page.length < limit) break;
+      }
+      const { rows: counted } = await client.query<{ read: string }>(
+        `select seq_tup_read + idx_tup_fetch as read from pg_stat_xact_user_tables where schemaname = 'highwater' and relname = 'mismatch'`,
+      );
+      return { found: list, read: Number(counted[0]?.read) };
+    });
+    expect(found).toHaveLength(rows);
+    expect(new Set(found).size).toBe(rows);
+    expect(read).toBeLessThanOrEqual(rows + rows / limit);
+  });
+
   describe('of a table without a key', () => {
     const schema =
       'create table account (id int primary key, tenant text); create table visit (account int, tenant text)';

@@ -1,5 +1,3 @@
-import { csv } from '@highwater/kernel';
-
 /** Where a run of the CLI reads and writes; the answer goes to `out`, everything about getting there to `err`. */
 export interface Terminal {
   out(text: string): void;
@@ -31,11 +29,6 @@ export function tableLines(widths: readonly number[], rows: readonly (readonly s
       .join('  ')
       .trimEnd();
   return rows.map((row) => `${line(row)}\n`).join('');
-}
-
-/** As a program gets it; on a terminal no cell may carry an escape. */
-export function csvFor(terminal: Terminal, columns: readonly string[], rows: readonly (readonly string[])[]): string {
-  return csv(columns, terminal.interactive ? rows.map((row) => row.map(clean)) : rows);
 }
 
 export const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;

@@ -7,6 +7,8 @@ export interface RowList<R> {
   cells(row: R): readonly string[];
   /** What a person reads when there is none. */
   readonly none: string;
+  /** In JSON: the rows under another name than `rows`, behind these fields. */
+  readonly json?: { readonly name: string; readonly fields: object };
 }
 
 /** So many rows decide how wide a column of the table is. */
@@ -21,7 +23,7 @@ export async function writeRows<R>(
   const { terminal, format } = session;
   const parts =
     format === 'json'
-      ? jsonParts(batches)
+      ? jsonParts(batches, list.json)
       : format === 'csv'
         ? csvParts(session, list, batches)
         : tableParts(list, batches);
@@ -31,15 +33,21 @@ export async function writeRows<R>(
   }
 }
 
-async function* jsonParts<R>(batches: AsyncIterable<readonly R[]>): AsyncGenerator<string> {
-  let before = '{"rows": [\n  ';
+async function* jsonParts<R>(
+  batches: AsyncIterable<readonly R[]>,
+  { name, fields }: NonNullable<RowList<R>['json']> = { name: 'rows', fields: {} },
+): AsyncGenerator<string> {
+  const said = Object.entries(fields).map(([key, value]) => `${JSON.stringify(key)}: ${JSON.stringify(value)}, `);
+  const head = `{${said.join('')}${JSON.stringify(name)}: [`;
+  let before = `${head}\n  `;
   for await (const rows of batches) {
     yield before + rows.map((row) => JSON.stringify(row)).join(',\n  ');
     before = ',\n  ';
   }
-  yield before.startsWith(',') ? '\n]}\n' : '{"rows": []}\n';
+  yield before.startsWith(',') ? '\n]}\n' : `${head}]}\n`;
 }
 
+/** On a terminal no cell may carry an escape. */
 async function* csvParts<R>(
   { terminal }: Session,
   { columns, cells }: RowList<R>,

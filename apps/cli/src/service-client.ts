@@ -56,8 +56,8 @@ export class ServiceClient {
   /** All of them by table and key, in batches as they arrive. */
   unfillable = (id: string, filter: UnfillableListFilter): AsyncGenerator<readonly UnfillableRowView[]> =>
     this.records(`/migrations/${encodeURIComponent(id)}/unfillable/export${parameters({ ...filter })}`);
-  verification = (id: string, limit: number, offset: number): Promise<VerificationView> =>
-    this.ask('GET', `/migrations/${encodeURIComponent(id)}/verification${parameters({ limit, offset })}`);
+  verification = (id: string, limit: number, cursor?: string): Promise<VerificationView> =>
+    this.ask('GET', `/migrations/${encodeURIComponent(id)}/verification${parameters({ limit, cursor })}`);
   rowSecurity = async (id: string): Promise<readonly RowSecurityReport[]> =>
     (
       await this.ask<{ tables: readonly RowSecurityReport[] }>(

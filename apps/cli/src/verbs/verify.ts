@@ -1,6 +1,7 @@
-import { mismatchCells, mismatchColumns, type VerificationView } from '@highwater/roles';
+import { mismatchCells, mismatchColumns, type MismatchView, type VerificationView } from '@highwater/roles';
 import { exitCodes, type ExitCode } from '../exit-codes.js';
-import { clean, csvFor, json, table } from '../output.js';
+import { clean } from '../output.js';
+import { writeRows } from '../row-list.js';
 import { whichMigration, type CommonOptions, type Session } from '../session.js';
 
 export interface VerifyOptions extends CommonOptions {
@@ -20,36 +21,45 @@ export async function verify(session: Session, named: string | undefined, option
     await session.follow(await client.act(migration, 'verify', body), client.operation, async () => {
       if (performance.now() - saidAt < sayEveryMs) return;
       saidAt = performance.now();
-      const { running } = await client.verification(migration, 1, 0);
+      const { running } = await client.verification(migration, 1);
       if (running) session.say('verifying', `${running.checked} rows compared, ${running.mismatches} differ`, running);
     });
   }
-  const view = await everyMismatch((limit, offset) => client.verification(migration, limit, offset));
-  session.terminal.out(textOf(session, view));
+  const page = (cursor?: string): Promise<VerificationView> => client.verification(migration, pageRows, cursor);
+  const view = await page();
+  await show(session, view, page);
   const broken = view.last?.assertions.some((one) => one.found !== 0) ?? false;
   return view.mismatches.length > 0 || (view.last?.mismatches ?? 0) > 0 || broken
     ? exitCodes.differences
     : exitCodes.ok;
 }
 
-async function everyMismatch(
-  page: (limit: number, offset: number) => Promise<VerificationView>,
-): Promise<VerificationView> {
-  const limit = 1_000;
-  const first = await page(limit, 0);
-  const mismatches = [...first.mismatches];
-  for (let last = first; last.mismatches.length === limit;) {
-    last = await page(limit, mismatches.length);
-    mismatches.push(...last.mismatches);
+const pageRows = 1_000;
+
+/** Page after page as they come: none is held while the next is asked for. */
+async function* mismatchPages(
+  first: VerificationView,
+  page: (cursor: string) => Promise<VerificationView>,
+): AsyncGenerator<readonly MismatchView[]> {
+  for (let view = first; ; view = await page(view.nextCursor)) {
+    if (view.mismatches.length > 0) yield view.mismatches;
+    if (view.nextCursor === null) return;
   }
-  return { ...first, mismatches };
 }
 
-function textOf(session: Session, view: VerificationView): string {
-  const rows = view.mismatches.map(mismatchCells);
-  if (session.format === 'json') return json(view);
-  if (session.format === 'csv') return csvFor(session.terminal, mismatchColumns, rows);
-  const { last } = view;
+async function show(
+  session: Session,
+  first: VerificationView,
+  page: (cursor: string) => Promise<VerificationView>,
+): Promise<void> {
+  const { mismatches, nextCursor: _next, ...fields } = first;
+  if (session.format === 'table') session.terminal.out(summaryOf(first));
+  if (session.format === 'table' && mismatches.length === 0) return;
+  const list = { columns: mismatchColumns, cells: mismatchCells, none: '', json: { name: 'mismatches', fields } };
+  await writeRows(session, list, mismatchPages(first, page));
+}
+
+function summaryOf({ last, mismatches }: VerificationView): string {
   const assertions = (last?.assertions ?? []).map(
     ({ name, found, error }) =>
       `assertion "${clean(name)}": ${found === null ? clean(error ?? '') : `found ${found}`}\n`,
@@ -57,5 +67,5 @@ function textOf(session: Session, view: VerificationView): string {
   const summary = last
     ? `${last.at}: ${last.checked} rows compared, ${last.mismatches} hold another value than their rule gives\n${assertions.join('')}`
     : 'no verification was completed yet\n';
-  return rows.length === 0 ? summary : `${summary}\n${table(mismatchColumns, rows)}`;
+  return mismatches.length === 0 ? summary : `${summary}\n`;
 }

@@ -52,6 +52,8 @@ export const finishBody = z
   .optional()
   .transform((body) => body ?? {});
 
+const number = ({ min, max }: { readonly min: number; readonly max: number }) => z.int().min(min).max(max);
+
 export const cutoverBody = z.strictObject({
   reason,
   lockBudget: duration(limitBounds.lockBudget).optional(),

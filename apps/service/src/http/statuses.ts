@@ -27,6 +27,7 @@ const statuses: Readonly<Record<string, number>> = {
   HW6020: 400,
   HW6021: 409,
   HW6022: 422,
+  HW6023: 400,
   HW5093: 409,
   HW5095: 409,
   HW3101: 503,

@@ -6,6 +6,7 @@ import type {
   PlannedStep,
   ReadinessView,
   StoredEventView,
+  UnfillableListView,
   UnfillableRowView,
   VerificationView,
 } from '@highwater/roles';
@@ -28,6 +29,7 @@ describe('documented answers', () => {
     expectTypeOf<keyof z.infer<typeof readinessView>>().toEqualTypeOf<keyof ReadinessView>();
     expectTypeOf<keyof z.infer<typeof summaryView>>().toEqualTypeOf<keyof MigrationSummary>();
     expectTypeOf<keyof z.infer<typeof eventView>>().toEqualTypeOf<keyof StoredEventView>();
+    expectTypeOf<keyof z.infer<typeof unfillableView>>().toEqualTypeOf<keyof UnfillableListView>();
     expectTypeOf<keyof z.infer<typeof unfillableView>['rows'][number]>().toEqualTypeOf<keyof UnfillableRowView>();
     expectTypeOf<keyof z.infer<typeof verificationView>>().toEqualTypeOf<keyof VerificationView>();
     expectTypeOf<keyof z.infer<typeof forecastView>>().toEqualTypeOf<keyof ForecastView>();

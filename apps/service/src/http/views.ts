@@ -155,7 +155,7 @@ export const eventView = z.object({
 });
 export const eventsView = z.object({ events: z.array(eventView) });
 
-export const unfillableView = z.object({
+export const unfillableExportView = z.object({
   rows: z.array(
     z.object({
       table: text,
@@ -172,6 +172,7 @@ export const unfillableView = z.object({
     }),
   ),
 });
+export const unfillableView = unfillableExportView.extend({ nextCursor: text.nullable() });
 
 const verified = { table: text, target: text, checked: count, mismatches: count, nulls: count };
 export const verificationView = z.object({
@@ -215,6 +216,7 @@ export const verificationView = z.object({
       foundAt: instant,
     }),
   ),
+  nextCursor: text.nullable(),
 });
 
 export const stepsView = z.object({

@@ -1,10 +1,16 @@
 import { Inject } from '@nestjs/common';
 import { Query, QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
-import type { MigrationControl, Page, UnfillableListFilter, UnfillableRowView } from '@highwater/roles';
+import type {
+  MigrationControl,
+  Page,
+  UnfillableListFilter,
+  UnfillableListView,
+  UnfillableRowView,
+} from '@highwater/roles';
 import { CONTROL } from '../tokens.js';
 
 /** Rows that have no value, or whose write was refused; keys and reasons only. */
-export class ListUnfillable extends Query<readonly UnfillableRowView[]> {
+export class ListUnfillable extends Query<UnfillableListView> {
   constructor(
     readonly id: string,
     readonly page: Page & UnfillableListFilter,
@@ -17,7 +23,7 @@ export class ListUnfillable extends Query<readonly UnfillableRowView[]> {
 export class ListUnfillableHandler implements IQueryHandler<ListUnfillable> {
   constructor(@Inject(CONTROL) private readonly control: MigrationControl) {}
 
-  execute({ id, page }: ListUnfillable): Promise<readonly UnfillableRowView[]> {
+  execute({ id, page }: ListUnfillable): Promise<UnfillableListView> {
     return this.control.unfillable(id, page);
   }
 }

@@ -16,7 +16,7 @@ import {
 } from '../http/schemas.js';
 import { preferredForm } from '../http/preferred-form.js';
 import { sendParts } from '../http/send-parts.js';
-import { unfillableView } from '../http/views.js';
+import { unfillableExportView, unfillableView } from '../http/views.js';
 import { ExportUnfillable, ListUnfillable } from './list-unfillable.js';
 import { RetryUnfillable } from './retry-unfillable.js';
 import { exportForms } from './unfillable-forms.js';
@@ -33,24 +33,27 @@ export class UnfillableController {
 
   @Get()
   @ApiProduces('application/json', 'text/csv')
-  @Answer('Rows that no pass could fill: keys and reasons only; CSV when text/csv is accepted', unfillableView)
+  @Answer(
+    'Rows that no pass could fill, by table and key: keys and reasons only; CSV when text/csv is accepted',
+    unfillableView,
+  )
   async list(
     @Param('id', id) migration: string,
     @Query({ schema: unfillableQuery }) page: z.output<typeof unfillableQuery>,
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    const rows = await this.queries.execute(new ListUnfillable(migration, page));
+    const list = await this.queries.execute(new ListUnfillable(migration, page));
     if (preferredForm(request, response, ['application/json', 'text/csv']) === 'text/csv')
-      response.send(csv(unfillableColumns, rows.map(unfillableCells)));
-    else response.json({ rows });
+      response.send(csv(unfillableColumns, list.rows.map(unfillableCells)));
+    else response.json(list);
   }
 
   @Get('export')
   @ApiProduces('application/json', 'text/csv', 'application/x-ndjson')
   @Answer(
     'All of them, sent page by page, by table and key; CSV or one record a line when text/csv or application/x-ndjson is accepted',
-    unfillableView,
+    unfillableExportView,
   )
   async export(
     @Param('id', id) migration: string,

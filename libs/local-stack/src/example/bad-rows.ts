@@ -1,4 +1,3 @@
-import { UNFILLABLE_PAGE } from '../demo/driver/api.js';
 import type { Api } from '../demo/driver/api.js';
 import type { BadRows } from './example.js';
 
@@ -23,8 +22,8 @@ export function differences(expected: ReadonlyMap<string, number>, found: Readon
 /** The product's own list, page by page. A source row whose entity cannot be made counts for the entity's table. */
 export async function listedRows(api: Api, migration: string): Promise<BadRows[]> {
   const listed: BadRows[] = [];
-  for (;;) {
-    const { rows } = await api.unfillable(migration, listed.length);
+  for (let cursor: string | null = null; ;) {
+    const { rows, nextCursor }: Awaited<ReturnType<Api['unfillable']>> = await api.unfillable(migration, cursor);
     listed.push(
       ...rows.map(({ table, entity, reason, constraint }) => ({
         table: (entity ?? table).replace(/^public\./, ''),
@@ -33,7 +32,8 @@ export async function listedRows(api: Api, migration: string): Promise<BadRows[]
         rows: 1,
       })),
     );
-    if (rows.length < UNFILLABLE_PAGE) return listed;
+    if (nextCursor === null) return listed;
+    cursor = nextCursor;
   }
 }
 

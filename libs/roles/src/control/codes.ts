@@ -40,3 +40,5 @@ export const rowSecurityPending = 'HW5095';
 export const noRowSecurity = 'HW6021';
 /** HW6022: a plan with assertions came over the API. They are SQL of whoever sends the plan, so a service takes them only when its own configuration says so (HIGHWATER_ALLOW_ASSERTIONS=yes); `highwater run` takes them from its file. */
 export const assertionsRefused = 'HW6022';
+/** HW6023: the `cursor` of a list is not one that an earlier page of this list gave. Ask without it to begin at the first row. */
+export const badCursor = 'HW6023';

@@ -5,6 +5,7 @@ import type {
   ReadinessView,
   RowSecurityReport,
   StoredEventView,
+  UnfillableListView,
   UnfillableRowView,
   VerificationView,
   ForecastView,
@@ -62,7 +63,10 @@ export interface LockLimits {
 
 export interface Page {
   readonly limit: number;
-  readonly offset: number;
+  /** `nextCursor` of the page before, which costs the same wherever the page is; absent: the first. */
+  readonly cursor?: string | undefined;
+  /** Rows left out from there on; each of them is read. */
+  readonly offset?: number | undefined;
 }
 
 export interface CutoverInput extends LockLimits {
@@ -99,7 +103,8 @@ export interface MigrationControl {
   cutover(id: string | undefined, input: CutoverInput, context: CommandContext): Promise<Operation>;
   operation(id: string): Promise<Operation | undefined>;
   events(id: string, afterVersion: number, limit: number): Promise<readonly StoredEventView[]>;
-  unfillable(id: string, page: Page & UnfillableListFilter): Promise<readonly UnfillableRowView[]>;
+  /** By table and key, as `unfillablePages`. */
+  unfillable(id: string, page: Page & UnfillableListFilter): Promise<UnfillableListView>;
   /** All of them, a page at a time, by table and key; unknown migration or table is told before the first. */
   unfillablePages(id: string, filter: UnfillableListFilter): Promise<AsyncIterable<readonly UnfillableRowView[]>>;
   /** Derives and writes the listed rows again; entries that got filled are closed. */

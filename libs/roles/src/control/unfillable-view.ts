@@ -1,13 +1,11 @@
 import { unfillableReasons, type UnfillableReason } from '@highwater/kernel';
 import type { LiveMigration } from '@highwater/migration';
 import { entityPolicyOf, policyOf, type UnfillablePolicy } from '@highwater/plan';
-import type { ControlContext } from './context.js';
-import type { Page, UnfillableListFilter, UnfillableRowView } from './port.js';
+import type { Place } from './cursor.js';
 import { entitiesOf } from './planned-entities.js';
+import type { UnfillableListFilter, UnfillableRowView } from './port.js';
 import { readPlan } from './resolve.js';
 import { entriesNamed } from './targets-named.js';
-
-const pageRowsMax = 1_000;
 
 export interface EntryRow extends Record<string, unknown> {
   /** Of an entity −1 − its number: one order over everything that is listed. */
@@ -30,10 +28,20 @@ export interface EntrySource {
   /** The column that numbers target or entity. */
   readonly number: string;
   /** The order of its own index within one number, and what comes after an entry: $7 and on are its `place`. */
-  readonly order: { readonly by: string; readonly after: string; place(last: EntryRow): readonly unknown[] };
+  readonly order: {
+    readonly by: string;
+    readonly after: string;
+    place(last: EntryRow): Place['at'];
+    isPlace(at: Place['at']): boolean;
+  };
 }
 
-const byKey: EntrySource['order'] = { by: 'key', after: 'key > $7::text[]', place: ({ key }) => [key] };
+const byKey: EntrySource['order'] = {
+  by: 'key',
+  after: 'key > $7::text[]',
+  place: ({ key }) => [key],
+  isPlace: ([key, ...others]) => typeof key === 'object' && others.length === 0,
+};
 
 export const entrySources = {
   rows: {
@@ -56,7 +64,8 @@ export const entrySources = {
     order: {
       by: 'constraint_name, key',
       after: '(constraint_name, key) > ($7::text, $8::text[])',
-      place: ({ constraint_name, key }) => [constraint_name, key],
+      place: ({ constraint_name, key }) => [constraint_name ?? '', key],
+      isPlace: ([name, key, ...others]) => typeof name === 'string' && typeof key === 'object' && others.length === 0,
     },
   },
 } satisfies Record<string, EntrySource>;
@@ -69,13 +78,6 @@ export const withPolicy = (list: string): string =>
   `select u.*, case when u.collides or (u.target_no, u.reason) in (select * from unnest($5::int[], $6::text[])) then 'hold' else 'leaveNull' end as policy
      from (${list}) as u`;
 
-/** $2: numbers of targets and, from −1 down, of entities; $3: reason; $4: policy. */
-const entries = `select * from (${withPolicy(
-  Object.values(entrySources)
-    .map(({ list }) => list)
-    .join(' union all '),
-)}) as e where target_no = any($2::int[]) and ($3::text is null or reason = $3) and ($4::text is null or policy = $4)`;
-
 /** What a filter names, and the reasons that the plan holds on each target. Throws HW6020. */
 export function namedEntries(id: string, state: LiveMigration, filter: UnfillableListFilter) {
   const { plan } = readPlan(state.planSource).parsed;
@@ -86,31 +88,6 @@ export function namedEntries(id: string, state: LiveMigration, filter: Unfillabl
     ...plan.entities.flatMap((entity, no) => heldBy(-1 - no, (reason) => entityPolicyOf(entity, reason))),
   ];
   return { ...entriesNamed(id, state.targets, entitiesOf(plan), filter.table), held };
-}
-
-/** Open entries, oldest first. Keys only: never another value of the row. */
-export async function listUnfillable(
-  context: ControlContext,
-  id: string,
-  state: LiveMigration,
-  page: Page & UnfillableListFilter,
-): Promise<readonly UnfillableRowView[]> {
-  const { targets, entities, held } = namedEntries(id, state, page);
-  const rows = await context.database.state.query<EntryRow>(
-    'listing unfillable rows',
-    `${entries} order by first_seen, target_no, key limit $7 offset $8`,
-    [
-      id,
-      [...targets, ...entities.map((entityNo) => -1 - entityNo)],
-      page.reason ?? null,
-      page.policy ?? null,
-      held.map(({ targetNo }) => targetNo),
-      held.map(({ reason }) => reason),
-      Math.min(page.limit, pageRowsMax),
-      page.offset,
-    ],
-  );
-  return rows.map(viewOf(state));
 }
 
 /** What each entry of this migration is shown as. */

@@ -29,6 +29,7 @@ import type {
   TableFilter,
   UnfillableFilter,
   UnfillableListFilter,
+  UnfillableListView,
   UnfillableRowView,
   VerificationView,
 } from './port.js';
@@ -44,8 +45,7 @@ import { Forecasts } from './forecast-view.js';
 import { planMigration } from './plan-request.js';
 import { atEnd, decided } from './status.js';
 import { entriesNamed } from './targets-named.js';
-import { exportUnfillable } from './unfillable-export.js';
-import { listUnfillable } from './unfillable-view.js';
+import { exportUnfillable, listUnfillable } from './unfillable-list.js';
 import { verificationView } from './verification-view.js';
 
 /** An evaluation older than this says nothing about now. */
@@ -295,7 +295,7 @@ export class UseCases implements MigrationControl {
     }));
   }
 
-  async unfillable(id: string, page: Page & UnfillableListFilter): Promise<readonly UnfillableRowView[]> {
+  async unfillable(id: string, page: Page & UnfillableListFilter): Promise<UnfillableListView> {
     return listUnfillable(this.context, id, await this.live(id), page);
   }
 

@@ -2,6 +2,7 @@ import type { LiveMigration } from '@highwater/migration';
 import { readEntityPasses, readMismatches, readVerification } from '@highwater/target-db';
 import type { ControlContext } from './context.js';
 import { beforeBridge } from './acts/verify.js';
+import { cursorOf, notOurs, placeOf } from './cursor.js';
 import { plannedEntities } from './planned-entities.js';
 import type { Page, TableFilter, VerificationView, VerifiedEntity, VerifiedTable } from './port.js';
 import { targetsNamed } from './targets-named.js';
@@ -19,12 +20,15 @@ export async function verificationView(
     table: state.targets[targetNo]?.table ?? String(targetNo),
     target: state.targets[targetNo]?.target ?? '',
   });
+  const limit = Math.min(page.limit, 1_000);
   const found = await readMismatches(access, id, {
-    limit: Math.min(page.limit, 1_000),
-    offset: page.offset,
+    limit,
+    offset: page.offset ?? 0,
+    after: page.cursor === undefined ? undefined : mismatchAt(page.cursor),
     targetNos,
   });
-  const { verification: last } = state;
+  const last = found.length < limit ? undefined : found.at(-1);
+  const { verification } = state;
   const passes = await readEntityPasses(access, id);
   return {
     migration: id,
@@ -33,14 +37,14 @@ export async function verificationView(
       const countedAt = pass?.countedAt?.toISOString() ?? null;
       return { table, from, createdBy, missing: pass?.missing ?? null, countedAt };
     }),
-    last: last && {
-      at: last.at,
-      operationId: last.operationId,
-      checked: last.checked,
-      mismatches: last.mismatches,
-      repaired: last.repaired ?? null,
-      assertions: last.assertions ?? [],
-      tables: last.tables.map(({ table, target, checked, mismatches, unfillable }): VerifiedTable => ({
+    last: verification && {
+      at: verification.at,
+      operationId: verification.operationId,
+      checked: verification.checked,
+      mismatches: verification.mismatches,
+      repaired: verification.repaired ?? null,
+      assertions: verification.assertions ?? [],
+      tables: verification.tables.map(({ table, target, checked, mismatches, unfillable }): VerifiedTable => ({
         table,
         target,
         checked,
@@ -56,7 +60,18 @@ export async function verificationView(
       kept,
       foundAt,
     })),
+    nextCursor: last === undefined ? null : cursorOf({ list: mismatches, number: last.targetNo, at: [last.key] }),
   };
+}
+
+/** Names the list in its cursors. */
+const mismatches = 'mismatches';
+
+function mismatchAt(cursor: string): { targetNo: number; key: readonly string[] } {
+  const { list, number, at } = placeOf(cursor);
+  const [key] = at;
+  if (list !== mismatches || typeof key !== 'object') throw notOurs();
+  return { targetNo: number, key };
 }
 
 async function running(

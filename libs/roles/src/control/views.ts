@@ -214,6 +214,12 @@ export interface UnfillableRowView {
   readonly lastSeen: string;
 }
 
+export interface UnfillableListView {
+  readonly rows: readonly UnfillableRowView[];
+  /** The `cursor` of the next page; null: there is none. */
+  readonly nextCursor: string | null;
+}
+
 export interface VerifiedTable {
   readonly table: string;
   readonly target: string;
@@ -274,6 +280,8 @@ export interface VerificationView {
     readonly tables: readonly (VerifiedTable & { readonly done: boolean })[];
   } | null;
   readonly mismatches: readonly MismatchView[];
+  /** The `cursor` of the next page of mismatches; null: there is none. */
+  readonly nextCursor: string | null;
 }
 
 export interface ForecastView {

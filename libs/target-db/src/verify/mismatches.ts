@@ -12,11 +12,16 @@ export interface Mismatch {
   readonly foundAt: string;
 }
 
-/** Keys of the mismatches found last, in the order of the plan's targets; never a value. */
+/** Keys of the mismatches found last, in the order of the plan's targets, from behind a place on; never a value. */
 export async function readMismatches(
   access: Access,
   migrationId: string,
-  page: { readonly limit?: number; readonly offset?: number; readonly targetNos?: readonly number[] } = {},
+  page: {
+    readonly limit?: number;
+    readonly offset?: number;
+    readonly after?: Pick<Mismatch, 'targetNo' | 'key'> | undefined;
+    readonly targetNos?: readonly number[];
+  } = {},
 ): Promise<Mismatch[]> {
   const rows = await access.query<{
     target_no: number;
@@ -28,8 +33,15 @@ export async function readMismatches(
     'reading mismatches',
     `select target_no, key, sqlstate, kept, found_at from highwater.mismatch
       where migration_id = $1 and ($4::int[] is null or target_no = any($4::int[]))
+        ${page.after === undefined ? '' : 'and (target_no, key) > ($5::int, $6::text[])'}
       order by target_no, key limit $2 offset $3`,
-    [migrationId, page.limit ?? 100, page.offset ?? 0, page.targetNos ?? null],
+    [
+      migrationId,
+      page.limit ?? 100,
+      page.offset ?? 0,
+      page.targetNos ?? null,
+      ...(page.after === undefined ? [] : [page.after.targetNo, page.after.key]),
+    ],
   );
   return rows.map((row) => ({
     targetNo: row.target_no,

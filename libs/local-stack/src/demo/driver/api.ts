@@ -112,7 +112,6 @@ export interface UnfillableRow {
   readonly constraint: string | null;
 }
 
-export const UNFILLABLE_PAGE = 1_000;
 const ANSWER_MS_MAX = 30_000;
 
 /** Highwater's HTTP API, as a client has it: nothing else is known of the product here. */
@@ -134,8 +133,14 @@ export class Api {
   operation = (id: string): Promise<Operation> => this.#ask('GET', `/operations/${id}`);
   status = (migration: string): Promise<MigrationStatus> => this.#ask('GET', `/migrations/${migration}`);
   readiness = (migration: string): Promise<Readiness> => this.#ask('GET', `/cutover/readiness?migration=${migration}`);
-  unfillable = (migration: string, offset: number): Promise<{ rows: readonly UnfillableRow[] }> =>
-    this.#ask('GET', `/migrations/${migration}/unfillable?limit=${UNFILLABLE_PAGE}&offset=${offset}`);
+  unfillable = (
+    migration: string,
+    cursor: string | null,
+  ): Promise<{ rows: readonly UnfillableRow[]; nextCursor: string | null }> =>
+    this.#ask(
+      'GET',
+      `/migrations/${migration}/unfillable?limit=1000${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
+    );
   forecast = (migration: string): Promise<Forecast> => this.#ask('GET', `/migrations/${migration}/forecast`);
   rowSecurity = (migration: string): Promise<{ tables: readonly RowSecurityReport[] }> =>
     this.#ask('GET', `/migrations/${migration}/row-security`);
