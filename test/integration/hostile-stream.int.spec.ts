@@ -135,6 +135,19 @@ describe('a stream that breaks, under two processes', () => {
       expect((await engine().control.operation(finish.id))?.status).not.toBe('succeeded');
       return performance.now() - began > 3_000;
     });
-    expect((await done(finish)).result).toEqual({ leftovers: [] });
+    await insert();
+    // asked for with more patience, a window without use is not enough any more; the last word counts
+    const patient = await engine().control.finish('hostile', { afterMs: 86_400_000 }, by);
+    await waitFor('the day to be waited for', async () => /need 86400 s without use/.test((await status()).reason.message), {
+      timeoutMs: 30_000,
+      describe: async () => (await status()).reason,
+    }); // prettier-ignore
+    const asked = performance.now();
+    await waitFor('three windows without use', async () => {
+      expect((await status()).phase).toBe('enforced');
+      return performance.now() - asked > 3_000;
+    });
+    const atOnce = await engine().control.finish('hostile', { bridgeUnused: true }, by);
+    for (const one of [atOnce, patient, finish]) expect((await done(one)).result).toEqual({ leftovers: [] });
   });
 });

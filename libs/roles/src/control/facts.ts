@@ -45,6 +45,7 @@ export async function readFacts(
   const fence = state.stream === 'open' ? await currentFence(context, process, state) : undefined;
   const fenceOpen = fence !== undefined && !isReached(fence) && fence.ageMs < 30_000;
   const open = (verb: string): StoredOperation | undefined => operations.find((operation) => operation.verb === verb);
+  const finish = finishAsked(operations);
   const unfillableOpen = progress.reduce(
     (sum, one) => sum + Object.values(one.unfillable).reduce((a, b) => a + b, 0),
     0,
@@ -70,7 +71,7 @@ export async function readFacts(
       entities: process.entities.length,
       epoch: epochOf(state),
       bridgedAt: state.bridge?.at ?? null,
-      finishAskedAt: open('finish')?.requestedAt ?? null,
+      finishAskedAt: finish?.requestedAt ?? null,
     }),
     tailPassSinceBridge: pass?.since_bridge === true,
     msSinceTailPass: pass?.age_ms === null || pass === undefined ? Infinity : Number(pass.age_ms),
@@ -85,13 +86,19 @@ export async function readFacts(
     guarded: seen.nulls.guarded,
     cutoverOperationId: open('cutover')?.id ?? null,
     begunOperationId: state.phase === 'cutting-over' ? state.operationId : null,
-    finishOperationId: open('finish')?.id ?? null,
+    finishOperationId: finish?.id ?? null,
     unenforceOperationId: open('unenforce')?.id ?? null,
     rollbackOperationId: open('rollback')?.id ?? null,
-    bridgeJudged: bridgeJudged(open('finish')),
+    bridgeJudged: bridgeJudged(finish),
   };
   return { facts, progress };
 }
+
+/** Of several the one that has begun to take things away, else what was asked for last: `--after 24h` is no promise against `--bridge-unused`. Pure. */
+export const finishAsked = (operations: readonly StoredOperation[]): StoredOperation | undefined => {
+  const asked = operations.filter(({ verb }) => verb === 'finish');
+  return asked.find(bridgeJudged) ?? asked.at(-1);
+};
 
 async function readVerificationWork(
   { database }: ControlContext,

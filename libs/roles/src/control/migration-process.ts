@@ -283,16 +283,17 @@ export class MigrationProcess {
   ): Promise<void> {
     const { context } = this;
     const { signal } = this.ended;
-    const operation = (await openOperations(context.database.state, process.id)).find(
-      (one) => one.id === act.operationId,
-    );
+    const open = await openOperations(context.database.state, process.id);
+    const operation = open.find((one) => one.id === act.operationId);
     if (!operation) return;
     const { afterMs } = operation.request;
     const result =
       act.kind === 'finish'
         ? await finish(context, process, state, operation, signal, typeof afterMs === 'number' ? { afterMs } : {})
         : await rollBack(context, process, state, operation, signal);
-    await markOperation(context.database.state, act.operationId, 'succeeded', { result });
+    // a finish that was asked for with more patience has come true as well
+    for (const one of open.filter(({ verb }) => verb === act.kind))
+      await markOperation(context.database.state, one.id, 'succeeded', { result });
     await failOpen(context, process.id);
     await this.evaluate();
   }
