@@ -6,6 +6,7 @@ import {
   catalogFacts,
   checkName,
   countNulls,
+  countNullsOf,
   dropBridge,
   dropGuard,
   dropNullIndex,
@@ -110,6 +111,33 @@ describe.each(majors)('cutover on PostgreSQL %i', (major) => {
       expect(await catalogFacts(database.state, target)).toMatchObject({ notNull: false });
     },
   );
+
+  it('counts several tables as of one moment, while rows lose and get their values in one transaction', async () => {
+    await start();
+    const { admin, database, targets } = prepared;
+    await admin.query(`update "Activity" set "workspaceId" = 'o1' where id = 1`);
+    const application = new pg.Client({ connectionString: prepared.url });
+    await application.connect();
+    let [on, swaps] = [true, 0];
+    const swapping = (async () => {
+      while (on) {
+        const [group, activity] = swaps % 2 === 0 ? [`'o1'`, 'null'] : ['null', `'o1'`];
+        await application.query(`begin; update "Group" set "workspaceId" = ${group} where id = 'g1';
+          update "Activity" set "workspaceId" = ${activity} where id = 1; commit`);
+        swaps += 1;
+      }
+    })();
+    const sums = new Set<bigint>();
+    await waitFor('500 swaps', async () => {
+      const counts = await countNullsOf(database.fill, targets);
+      sums.add(counts.reduce((sum, count) => sum + count, 0n));
+      return swaps >= 500;
+    }, { timeoutMs: 60_000, everyMs: 0 }); // prettier-ignore
+    on = false;
+    await swapping;
+    await application.end();
+    expect([...sums]).toEqual([208n]);
+  });
 
   it('rolls all of it back when a NULL row is found behind the lock, one committed while it waited included', async () => {
     const target = await start();

@@ -1,4 +1,5 @@
 import { hasKey } from '@highwater/derivation';
+import { must } from '@highwater/kernel';
 import { readPartitions } from '../catalog/facts.js';
 import { dropIndexConcurrently, ensureIndexConcurrently } from '../ddl/concurrent-index.js';
 import { nullIndexName, ownershipComment } from '../ddl/names.js';
@@ -42,21 +43,30 @@ export async function dropNullIndex(database: Database, target: FillTarget, sign
   for (const { ident } of found) await dropIndexConcurrently(database, ident, signal);
 }
 
-/**
- * Exact number of rows without value that this snapshot sees, as the fill access, through the partial index. Without the index it is
- * a full scan: ask only after `buildNullIndex`.
- */
+/** Exact number of rows without value; see `countNullsOf`. */
 export async function countNulls(fill: Access, target: FillTarget): Promise<bigint> {
-  const { table, target: column } = target.derivation;
+  const [count] = await countNullsOf(fill, [target]);
+  return must(count, 'one count for one target');
+}
+
+/**
+ * Exact numbers of rows without value, one for each target in their order, all of them seen by one snapshot (one statement): counts that add up to
+ * what was there at one moment. As the fill access, through the partial indexes; without them it is a full scan, so ask only after `buildNullIndex`.
+ */
+export async function countNullsOf(fill: Access, targets: readonly FillTarget[]): Promise<bigint[]> {
+  if (targets.length === 0) return [];
+  const counts = targets.map(
+    ({ derivation: { table, target } }, n) =>
+      `(select count(*)::text from ${table.ident} as r where r.${target.ident} is null) as n${n}`,
+  );
+  const doing = `counting rows without value in ${targets.map(({ derivation }) => derivation.table.ident).join(', ')}`;
   try {
-    return await fill.transaction(`counting rows without value in ${table.ident}`, async (client) => {
+    return await fill.transaction(doing, async (client) => {
       await client.query('set local enable_seqscan = off');
-      const { rows } = await client.query<{ n: string }>(
-        `select count(*) as n from ${table.ident} as r where r.${column.ident} is null`,
-      );
-      return BigInt(rows[0]?.n ?? '0');
+      const { rows } = await client.query<Record<string, string>>(`select ${counts.join(', ')}`);
+      return counts.map((_, n) => BigInt(must(rows[0]?.[`n${n}`], 'a count is a number')));
     });
   } catch (error) {
-    throw databaseError(error, `counting rows without value in ${table.ident}`);
+    throw databaseError(error, doing);
   }
 }
