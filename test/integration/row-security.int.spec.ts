@@ -8,8 +8,11 @@ import {
   rowSecurityFacts,
   rowSecurityReport,
   runPreflight,
+  undoCreated,
+  undoneBeforeValues,
   type RowSecurityTarget,
 } from '@highwater/target-db';
+import { catalogDifferences, catalogSnapshot } from '../../libs/local-stack/src/example/catalog-snapshot.js';
 import { highwater } from '../support/cli.js';
 import { prepare, type Prepared } from '../support/least-privilege.js';
 import { runToBridged, serviceRun } from '../support/service-run.js';
@@ -94,6 +97,15 @@ describe('row level security', () => {
     ]);
     const tables = await admin.query(catalog);
     expect(tables.rows).toEqual([{ enabled: true, forced: false, policies: 1 }]);
+
+    // the way back is one message too: without its policy, and still on, it would show the application nothing
+    let messages = 0;
+    await undoCreated(database, wanted.target.migrationId, undoneBeforeValues, budget, () =>
+      Promise.resolve(void (messages += 1)),
+    );
+    expect(messages).toBe(1);
+    expect((await admin.query(catalog)).rows).toEqual([{ enabled: false, forced: false, policies: 0 }]);
+    expect(await app.see()).toBe(60);
   });
 
   it('reports before that what each tenant would see, how many rows nobody would, and whom it does not restrict', async () => {
@@ -159,8 +171,10 @@ describe('row level security through the service', { timeout: 180_000 }, () => {
 
   it('is switched on by an approval of its own after enforcement and not before; until then finish is refused', async () => {
     const source = plan('prices');
-    const run = await serviceRun(await postgres.freshDatabase(), source, { schema, seed });
+    const database = await postgres.freshDatabase();
+    const run = await serviceRun(database, source, { schema, seed });
     onTestFinished(() => run.close());
+    const before = await catalogSnapshot(database);
     const { url } = await run.start();
     const cli = (...args: string[]) => highwater({ HIGHWATER_HTTP: new URL(url).host }, ...args);
     const on = async () => (await run.prepared.admin.query(catalog)).rows;
@@ -188,5 +202,14 @@ describe('row level security through the service', { timeout: 180_000 }, () => {
     const finish = await run.asked('/migrations/prices/finish', { bridgeUnused: true });
     expect(await run.settled(String(finish.body['id']))).toMatchObject({ status: 'succeeded' });
     expect(await on()).toEqual([{ enabled: true, forced: false, policies: 1 }]);
+
+    // taken back in the order of the steps, also where somebody has done a half of it by hand
+    const back = await cli('rollback', 'prices', '--reason', 'not yet', '--dry-run');
+    expect(back.out).toMatch(
+      /drop policy tenant_isolation[\s\S]*disable row level security[\s\S]*alter column tenant_id drop not null/,
+    );
+    await run.prepared.admin.query('drop policy tenant_isolation on price_history');
+    expect(await cli('rollback', 'prices', '--reason', 'not yet', '--yes', '--lock-budget', '5s')).toMatchObject({ code: 0 }); // prettier-ignore
+    expect(catalogDifferences(before, await catalogSnapshot(database))).toEqual([]);
   });
 });

@@ -15,6 +15,9 @@ export const undoneBeforeValues = [
   'index',
 ] as const satisfies readonly CreatedKind[];
 
+/** Of one table these go together: one whose policy is gone while its row security stands shows the application nothing and takes nothing of it. */
+const ofRowSecurity: readonly CreatedKind[] = ['policy', 'forcedRowSecurity', 'rowSecurity'];
+
 /** One statement of a rollback on something that the migration made. */
 export interface UndoStep {
   readonly created: CreatedObjectNow;
@@ -70,7 +73,7 @@ export interface Kept {
 }
 
 /**
- * Takes back everything of these kinds, one bounded attempt each; what is gone already is passed over, so it may be asked again after a
+ * Takes back everything of these kinds, one bounded attempt each (row security and its policy in one); what is gone already is passed over, so it may be asked again after a
  * crash. What the server refuses to drop, since something that is not ours has come to depend on it, is kept and listed.
  */
 export async function undoCreated(
@@ -83,45 +86,60 @@ export async function undoCreated(
 ): Promise<readonly Kept[]> {
   const kept = new Map<string, Kept>();
   for (;;) {
-    const [next] = undoable(await readCreated(database.ddl, migrationId), kinds).filter(
+    const left = undoable(await readCreated(database.ddl, migrationId), kinds).filter(
       (one) => !kept.has(idOf(one)) && only(one),
     );
+    const [next] = left;
     if (!next) return [...kept.values()];
+    const together = ofRowSecurity.includes(next.kind)
+      ? left.filter(({ kind, relid }) => relid === next.relid && ofRowSecurity.includes(kind))
+      : [next];
     try {
-      await undo(database, undoStep(next), budget);
+      await undo(database, next, together.map(undoStep), budget);
     } catch (error) {
       if (!isHighwaterError(error) || error.retry !== 'never') throw error;
-      kept.set(idOf(next), { what: describeCreated(next), why: error.message });
+      for (const one of together) kept.set(idOf(one), { what: describeCreated(one), why: error.message });
       continue;
     }
     await after();
   }
 }
 
-async function undo(database: Database, { created, lock, sql }: UndoStep, budget: DdlBudget): Promise<void> {
-  const done = `update highwater.created_object set undone_at = clock_timestamp() where migration_id = ${literal(created.migrationId)} and kind = ${literal(created.kind)} and relid = ${created.relid}::oid and name = ${literal(created.name)}`;
-  if (lock === 'SHARE UPDATE EXCLUSIVE') {
-    // marked first: a drop whose process dies is repeated while the index is there, and said to be done when it is not
-    await database.ddl.query('recording what is taken back', done);
-    await runLong(database, `dropping index ${created.ident}`, sql, budget.signal);
+/** In the order of the steps, in one message; `first` is what its lock and its messages are about. */
+async function undo(
+  database: Database,
+  first: CreatedObjectNow,
+  steps: readonly UndoStep[],
+  budget: DdlBudget,
+): Promise<void> {
+  const table = (first.table ?? '') as Parameters<typeof attemptDdl>[1]['table'];
+  if (steps.every(({ lock }) => lock === 'SHARE UPDATE EXCLUSIVE')) {
+    for (const { created, sql } of steps) {
+      // marked first: a drop whose process dies is repeated while the index is there, and said to be done when it is not
+      await database.ddl.query('recording what is taken back', markUndone(created));
+      await runLong(database, `dropping index ${created.ident}`, sql, budget.signal);
+    }
     return;
   }
   await attemptDdl(
     database,
     {
-      migrationId: created.migrationId,
-      targetNo: created.targetNo,
+      migrationId: first.migrationId,
+      targetNo: first.targetNo,
       name: 'rollback',
-      table: (created.table ?? '') as Parameters<typeof attemptDdl>[1]['table'],
-      relids: [created.relid],
+      table,
+      relids: [first.relid],
       // DROP INDEX takes its locks in an order of its own
-      lock: created.kind === 'index' ? [] : [(created.table ?? '') as Parameters<typeof attemptDdl>[1]['table']],
+      lock: first.kind === 'index' ? [] : [table],
       lockMode: 'ACCESS EXCLUSIVE',
-      statements: [sql, done],
+      statements: steps.flatMap(({ created, sql }) => [sql, markUndone(created)]),
     },
     budget,
   );
 }
+
+const markUndone = ({ migrationId, kind, relid, name }: CreatedObjectNow): string =>
+  `update highwater.created_object set undone_at = clock_timestamp() where migration_id = ${literal(migrationId)} and kind = ${literal(kind)} and relid = ${relid}::oid and name = ${literal(name)}`;
 
 /** What it is in words: `index "Group_workspaceId_idx" of public."Group"`. */
 export function describeCreated({ kind, ident, table }: CreatedObjectNow): string {
