@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import pg from 'pg';
 import { HighwaterError } from '@highwater/kernel';
 import { sessionCodes } from './codes.js';
@@ -140,6 +141,7 @@ const backendOf = (client: Client): number | null =>
 export function connectionConfig(settings: DatabaseSettings, role: AccessRole): pg.ClientConfig {
   const url = new URL(settings.urls[role]);
   const host = url.searchParams.get('host') ?? decodeURIComponent(url.hostname);
+  const bare = host.replace(/^\[|\]$/g, '');
   const local = host.startsWith('/') || ['localhost', '127.0.0.1', '::1', '[::1]', ''].includes(host);
   const tls = settings.tls ?? (local ? 'disable' : 'verify-full');
   if (tls === 'disable' && !local && settings.allowPlaintext !== true)
@@ -151,7 +153,7 @@ export function connectionConfig(settings: DatabaseSettings, role: AccessRole): 
       'set HIGHWATER_DATABASE_TLS=verify-full, or allow plaintext on purpose with HIGHWATER_DATABASE_TLS=plaintext',
     );
   return {
-    host: host.replace(/^\[|\]$/g, '') || 'localhost',
+    host: bare || 'localhost',
     port: url.port ? Number(url.port) : 5432,
     user: decodeURIComponent(url.username),
     ...(url.password ? { password: decodeURIComponent(url.password) } : {}),
@@ -165,7 +167,8 @@ export function connectionConfig(settings: DatabaseSettings, role: AccessRole): 
         : {
             rejectUnauthorized: true,
             minVersion: 'TLSv1.2',
-            servername: host,
+            // whose certificate it must be; an address is no server name (RFC 6066)
+            ...(isIP(bare) === 0 ? { servername: bare } : { host: bare }),
             ...(settings.tlsCa ? { ca: settings.tlsCa } : {}),
           },
   };
