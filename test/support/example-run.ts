@@ -33,6 +33,7 @@ const well: readonly RegExp[] = [
   /rollback +the catalog is what it was/,
   /rows changed +none/,
   /old version again +errors 0 in [1-9]/,
+  /next for the team +1\. generate anew .*\n.*next for the team +2\. deploy the version/,
   /all of it is right/,
 ];
 

@@ -4,6 +4,7 @@ export type { RelayLog } from './relay/relay-session.js';
 export * from './control/port.js';
 export * from './control/row-lists.js';
 export * as controlCodes from './control/codes.js';
+export { nextSteps } from './control/next-steps.js';
 export { PlanRejected, readPlan } from './control/resolve.js';
 export { notEvaluated, NotReady } from './control/refusals.js';
 export * from './engine-port.js';

@@ -1,6 +1,6 @@
 import { confirm } from '../confirm.js';
 import { dryRun, type DryRunOptions } from '../dry-run.js';
-import { json } from '../output.js';
+import { clean, json } from '../output.js';
 import { whichMigration, type CommonOptions, type Session } from '../session.js';
 
 export interface CutoverOptions extends CommonOptions, DryRunOptions {
@@ -37,6 +37,10 @@ export async function cutover(session: Session, named: string | undefined, optio
   session.terminal.out(
     session.format === 'json'
       ? json(operation)
-      : `migration "${migration}" is enforced; highwater finish ${migration}\n`,
+      : `migration "${migration}" is enforced\n${toDo((operation.result as { next?: readonly string[] } | null)?.next ?? [])}\n`,
   );
 }
+
+/** What is left to the team, numbered. */
+export const toDo = (steps: readonly string[]): string =>
+  steps.map((step, n) => clean(`  ${n + 1}. ${step}`)).join('\n');

@@ -2,6 +2,7 @@ import { userInfo } from 'node:os';
 import { isHighwaterError } from '@highwater/kernel';
 import {
   createEngine,
+  nextSteps,
   parseSettings,
   processRoles,
   readPlan,
@@ -16,6 +17,7 @@ import { confirm } from '../confirm.js';
 import { Reporter } from '../report.js';
 import type { Session } from '../session.js';
 import { readinessTable } from '../status-block.js';
+import { toDo } from './cutover.js';
 import { plan } from './plan.js';
 
 export interface RunOptions {
@@ -90,7 +92,8 @@ class Job {
         return this.goOn();
       }
       if (ready) await this.cutOver(ready);
-      this.session.say('enforced', `migration "${this.id}" is enforced`);
+      const next = nextSteps(readPlan(this.source).parsed.plan);
+      this.session.say('enforced', `migration "${this.id}" is enforced\n${toDo(next)}`);
     }
     if (finish !== true) return;
     await this.finishedBefore(() => control.finish(this.id, bridgeUnused === true ? { bridgeUnused } : {}, this.by));

@@ -46,7 +46,7 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
   const listed = await listing(run, api, accidents);
   const forecast = await api.forecast(run.migration);
   await mend(run, api);
-  await cutOver(run, api);
+  const next = await cutOver(run, api);
   const unenforced = await thereAndBack(run, api);
   const asserted = await assertions(run, api);
   const old = await replaceApplication(run);
@@ -85,6 +85,7 @@ export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts>
     left,
     exported,
     rollback,
+    next,
   };
 }
 

@@ -86,6 +86,7 @@ const right: Facts = {
     entities: [{ table: 'Workspace', made: 3, kept: 1, idle: 0 }],
     afterwards: application('old'),
   },
+  next: ['generate anew', 'restart'],
 };
 
 const wrongLines = (facts: Facts): string[] =>

@@ -54,6 +54,8 @@ export interface Facts {
   readonly left: readonly string[];
   readonly exported: readonly Exported[];
   readonly rollback: Rollback;
+  /** What the product said, when NOT NULL stood, that the team has to do next. */
+  readonly next: readonly string[];
 }
 
 export const report = (facts: Facts): Line[] => [
@@ -70,6 +72,7 @@ export const report = (facts: Facts): Line[] => [
   ...theEnd(facts),
   ...facts.exported.map(exportLine),
   ...takenBack(facts.rollback),
+  ...facts.next.map((step, n) => line(`next for the team  ${n + 1}. ${step}`)),
 ];
 
 function badRows(facts: Facts): Line[] {

@@ -65,8 +65,11 @@ export async function untilPhase(run: JobRun, phases: readonly string[], timeout
   );
 }
 
-/** Asks for the cutover whenever everything is ready, as often as it takes: an attempt may meet a lock it does not get. */
-export async function cutOver(run: JobRun, api: Api): Promise<void> {
+/**
+ * Asks for the cutover whenever everything is ready, as often as it takes: an attempt may meet a lock it does not get. Answers what the product says
+ * is the team's to do next.
+ */
+export async function cutOver(run: JobRun, api: Api): Promise<readonly string[]> {
   const deadline = Date.now() + CUTOVER_MS_MAX;
   const { follower } = run;
   for (let attempt = 1; ; attempt += 1) {
@@ -74,29 +77,34 @@ export async function cutOver(run: JobRun, api: Api): Promise<void> {
       if (follower?.status?.phase === 'enforced') return 'enforced' as const;
       return follower?.readiness?.ready ? follower.readiness : undefined;
     });
-    if (ready === 'enforced') return;
-    if (await attempted(run, api, ready, attempt)) {
+    if (ready === 'enforced') return [];
+    const done = await attempted(run, api, ready, attempt);
+    if (done) {
       await untilPhase(run, ['enforced'], STEP_MS_MAX);
-      return;
+      return (done.result as { readonly next?: readonly string[] } | undefined)?.next ?? [];
     }
     if (follower) follower.readiness = undefined;
     await wait(500, undefined, { signal: run.signal });
   }
 }
 
-async function attempted(run: JobRun, api: Api, { generation }: Readiness, attempt: number): Promise<boolean> {
+async function attempted(
+  run: JobRun,
+  api: Api,
+  { generation }: Readiness,
+  attempt: number,
+): Promise<Operation | undefined> {
   try {
     const operation = await api.cutover(run.migration, generation);
     run.say('phase', `cutover asked for at generation ${generation} (attempt ${attempt})`);
-    await follow(run, api, operation, CUTOVER_MS_MAX);
-    return true;
+    return await follow(run, api, operation, CUTOVER_MS_MAX);
   } catch (error) {
     // not ready any more, generation moved on, another attempt, a lock not obtained: look again and ask again
     const again =
       error instanceof OperationFailed || (error instanceof Problem && [409, 412, 422, 503].includes(error.status));
     if (!again) throw error;
     run.say('phase', `cutover not done: ${error.message}`);
-    return false;
+    return undefined;
   }
 }
 
