@@ -70,6 +70,40 @@ describe('an operator', () => {
   });
 
   it(
+    'has what a moved source left behind set right where the plan says repair: what we wrote, and nobody changed since',
+    { timeout: 120_000 },
+    async () => {
+      await begin('repairing', 'journal: true\nrepair: true\n');
+      await run.ready();
+      const { control } = run.engine;
+      // g9's organization changes, which its filled value does not follow; and somebody has a value of his own
+      await sql(`update "Group" set "orgId" = 'o2' where id = 'g9'`);
+      await sql(`update "Activity" set "workspaceId" = 'o1' where id = 1`);
+      const followed = `select count(*)::int as n from "Group" g join "Activity" a on a."groupId" = g.id
+        where g.id = 'g9' and (g."workspaceId", a."workspaceId") is distinct from ('o2'::text, 'o2'::text)`;
+      expect(await sql(followed)).toEqual([{ n: 22 }]);
+      // activities follow their group's stored value, so they are wrong only once that is right
+      for (const _ of ['the group', 'its activities'])
+        expect(await settled(await control.verify(run.id, by))).toMatchObject({
+          status: 'succeeded',
+          result: { repaired: expect.any(Number) as number },
+        });
+      expect(await sql(followed)).toEqual([{ n: 0 }]);
+      expect(await sql(`select value from highwater.journal where key = '{g9}' order by entry_no`)).toEqual([
+        { value: 'o1' },
+        { value: 'o2' },
+      ]);
+      expect(await sql(`select "workspaceId" from "Activity" where id = 1`)).toEqual([{ workspaceId: 'o1' }]);
+      const { mismatches } = await control.verification(run.id, { limit: 9, offset: 0 });
+      expect(mismatches).toMatchObject([{ table: 'public.Activity', key: ['1'], kept: 'ChangedSince' }]);
+      await becomes('Verified', 'Mismatches');
+      await sql(`update "Activity" set "workspaceId" = 'o3' where id = 1`);
+      await settled(await control.verify(run.id, by));
+      await run.ready();
+    },
+  );
+
+  it(
     'lists unfillable rows by table and reason, corrects them and retries them at once',
     { timeout: 90_000 },
     async () => {

@@ -27,6 +27,7 @@ create table "My Schéma.1".${quoted} ("kéy ""1""" text primary key, "a.b" uuid
 create table "select"."user" ("order" int primary key, "group" uuid references account, "table" text);
 create table ledger (id int primary key, account uuid references account, a_text varchar(20), a_number bigint, a_time timestamptz, a_mood mood, a_rate numeric(12, 4), a_uuid uuid, a_document jsonb);
 create table comment (id int primary key, parent int references comment, account uuid references account, owner text);
+create table badge (code text not null unique, account uuid references account, owner text);
 create table nothing (id int primary key, account uuid references account, owner text);
 create table partly (id int primary key, account uuid references account, owner text);
 create table complete (id int primary key, account uuid references account, owner text not null)`;
@@ -44,6 +45,7 @@ const rows: readonly ((n: string) => string)[] = [
   (n) => `insert into "select"."user" select ${n}, ${uuidOf(`${n} % 20`)}`,
   (n) => `insert into ledger select ${n}, ${uuidOf(`${n} % 20`)}`,
   (n) => `insert into comment select ${n}, nullif(${n} / 4, 0), case when ${n} < 4 then ${uuidOf(`${n} % 20`)} end`,
+  (n) => `insert into badge select 'badge ' || ${n}, ${uuidOf(`${n} % 20`)}`,
   (n) => `insert into partly select ${n}, ${uuidOf(`${n} % 20`)}, case when ${n} % 2 = 0 then 't' || ${n} % 20 end`,
   (n) => `insert into complete select ${n}, ${uuidOf(`${n} % 20`)}, 't' || ${n} % 20`,
 ];
@@ -60,6 +62,7 @@ migration: keys-and-names
 defaults: { references: none, target: { column: owner, type: text } }
 tables:
 ${['line', 'device', 'reading', 'tag', 'code', 'nothing', 'partly', 'complete'].map((table) => `  - { table: ${table}, rule: ${rule}, indexes: { ${table}_owner: [owner] } }`).join('\n')}
+  - { table: badge, key: [code], rule: ${rule}, indexes: { badge_owner: [owner] } }
   - table: { schema: My Schéma.1, name: ${yaml(longest)} }
     target: { column: ${yaml(longest)}, type: text }
     rule: { via: a.b, then: { column: tenant } }
@@ -96,6 +99,7 @@ union all select 'user' from "select"."user" r left join account a on a.id = r."
 union all select 'ledger' from ledger r left join account a on a.id = r.account
            where (a_text, a_number, a_time, a_mood, a_rate, a_uuid, a_document) is distinct from (a.tenant::varchar(20), a.no, a.since, a.mood, a.rate, a.id, a.tags)
 union all select 'comment' from comment c join root r using (id) left join account a on a.id = r.account where c.owner is distinct from a.tenant
+union all select 'badge' from badge r left join account a on a.id = r.account where r.owner is distinct from a.tenant
 union all select 'partly' from partly r left join account a on a.id = r.account where r.owner is distinct from a.tenant
 union all select 'complete' from complete r left join account a on a.id = r.account where r.owner is distinct from a.tenant`;
 
@@ -128,6 +132,8 @@ describe('keys and names of every shape', () => {
         [longest],
       );
       expect(nullable).toEqual([]);
+      const indexes = `select count(*) filter (where indisvalid)::int as n from pg_index join pg_class c on c.oid = indexrelid where c.relname like '%\\_owner' or c.relname in ('limit', $1)`;
+      expect((await admin.query(indexes, [`${longest.slice(0, -1)}i`])).rows).toEqual([{ n: 11 }]);
       expect(await run.finish()).toMatchObject({ error: null, result: { leftovers: [] } });
     },
   );

@@ -1,9 +1,19 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { fetchedFolder } from '@highwater/local-stack';
+import { waitFor } from './stack.js';
 
 /** Exact: a tool that changes under the tests proves nothing. TypeORM is a dependency of ours anyway. */
 const wanted = ['knex@3.3.0', 'prisma@6.19.0', '@prisma/adapter-pg@7.10.1', 'pg@8.23.1'];
@@ -94,10 +104,15 @@ await client.end();
 export interface Checkout {
   readonly folder: string;
   write(path: string, text: string): void;
+  read(path: string): string;
   /** Runs one or many lines in a POSIX shell, stopping at the first that fails; throws unless it ends with 0. */
   run(script: string, databaseUrl: string, options?: { environment?: Record<string, string> }): Promise<string>;
-  /** The same for a process that kills itself; the test's own process goes on meanwhile. */
-  killed(command: string, databaseUrl: string, environment: Record<string, string>): Promise<void>;
+  /** One command, killed when `when` says so, or by itself at a failpoint of its environment; the test's own process goes on meanwhile. */
+  killed(
+    command: string,
+    databaseUrl: string,
+    by: { readonly environment?: Record<string, string>; readonly when?: () => Promise<boolean> },
+  ): Promise<void>;
   remove(): void;
 }
 
@@ -135,6 +150,7 @@ export function checkout(prisma: 'real' | 'documented' = 'real'): Checkout {
   return {
     folder,
     write,
+    read: (path) => readFileSync(join(folder, path), 'utf8'),
     async run(script, databaseUrl, { environment = {} } = {}) {
       const env = environmentOf(databaseUrl, environment);
       const child = spawn('bash', ['-e', '-o', 'pipefail', '-c', script], {
@@ -149,14 +165,17 @@ export function checkout(prisma: 'real' | 'documented' = 'real'): Checkout {
       if (code !== 0) throw new Error(`ended with ${code}:\n${script}\n${said}`);
       return said;
     },
-    async killed(command, databaseUrl, environment) {
+    async killed(command, databaseUrl, { environment = {}, when }) {
       const child = spawn('bash', ['-c', `exec ${command}`], {
         cwd: folder,
         env: environmentOf(databaseUrl, environment),
         stdio: 'ignore',
       });
-      const signal = await new Promise((resolve) => child.once('exit', (_, by) => resolve(by)));
-      if (signal !== 'SIGKILL') throw new Error(`${command} ended by ${String(signal)}, not by itself being killed`);
+      const signal = new Promise((resolve) => child.once('exit', (_, by) => resolve(by)));
+      if (when) await waitFor(`the moment to kill ${command}`, when, { timeoutMs: 120_000, everyMs: 20 });
+      if (when) child.kill('SIGKILL');
+      const ended = await signal;
+      if (ended !== 'SIGKILL') throw new Error(`${command} ended by ${String(ended)}, not by being killed`);
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
