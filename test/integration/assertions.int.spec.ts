@@ -50,12 +50,13 @@ describe('assertions of a plan', () => {
     const looks: string[] = [];
     // its second transaction comes right after our first look
     const watched = {
-      ...database.fill,
-      transaction: async (doing: string, work: never) => {
-        const answer = await database.fill.transaction(doing, work);
-        looks.push(doing);
-        if (looks.length === 2) await admin.query(`insert into "Activity" ("groupId") values ('early')`);
-        return answer;
+      lasting: {
+        transaction: async (doing: string, work: never) => {
+          const answer = await database.fill.lasting.transaction(doing, work);
+          looks.push(doing);
+          if (looks.length === 2) await admin.query(`insert into "Activity" ("groupId") values ('early')`);
+          return answer;
+        },
       },
     } as Access;
     const assertions = { arriving: of('later'), lost: of('nowhere'), fine: of('o1') };

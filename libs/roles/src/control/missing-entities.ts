@@ -34,11 +34,15 @@ export async function countMissing(
   database: Database,
   target: EntityTarget,
   state: Pick<LiveMigration, 'epoch' | 'bridge' | 'limits'>,
-  { timeoutMs = countMsMax, pass }: { readonly timeoutMs?: number; readonly pass?: number } = {},
+  {
+    timeoutMs = countMsMax,
+    pass,
+    signal,
+  }: { readonly timeoutMs?: number; readonly pass?: number; readonly signal?: AbortSignal } = {},
 ): Promise<number | null> {
   const { migrationId, entityNo } = target;
   const epoch = epochOf(state);
-  const counted = await stillMissing(database, target, state.limits, timeoutMs);
+  const counted = await stillMissing(database, target, state.limits, timeoutMs, signal);
   const missing = counted ?? (await leftByPass(database, target, state, pass));
   // a count that is known stands until the next one: a look that ended in time less often would take it away from readiness again and again
   if (missing !== null || pass !== undefined)
@@ -79,8 +83,9 @@ async function stillMissing(
   target: EntityTarget,
   budget: Budget,
   timeoutMs: number,
+  signal: AbortSignal | undefined,
 ): Promise<number | null> {
-  const look = { timeoutMs, first: lookAgainMax };
+  const look = { timeoutMs, first: lookAgainMax, signal };
   const found = await countMissingEntities(database.fill, target, look);
   if (found === undefined) return null;
   if (found.count === 0n || found.count > BigInt(lookAgainMax)) return Number(found.count);

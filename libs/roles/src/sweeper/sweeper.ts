@@ -51,7 +51,7 @@ const keepEveryMs = 3_000;
  *                 throttle ──go──▶ chunk ──▶ throttle …        gate closed ──▶ paused ──250 ms──▶ look
  *                  └─ stop: wait, keep the lease               error ──▶ failing ──backoff──▶ look
  *
- * Durable: per chunk, rows and cursor in one commit. `stop` finishes the chunk under way and gives ranges back; a kill leaves leases that end after 10 s.
+ * Durable: per chunk, rows and cursor in one commit. `stop` finishes the chunk under way, ends a vacuum and gives ranges back; a kill leaves leases that end after 10 s.
  */
 export class Sweeper {
   private limits: Limits;
@@ -221,7 +221,8 @@ export class Sweeper {
   /** The range goes back before a wait that may take minutes. */
   private async paceVacuum(worker: SweepWorker, step: Extract<WorkerStep, { kind: 'chunk' }>): Promise<void> {
     if (step.outcome.kind !== 'written') return;
-    if (!this.vacuum.pace(step.target, step.outcome.filled, step.lease.tableRowsEstimated)) return;
+    const { signal } = this.stopping;
+    if (!this.vacuum.pace(step.target, step.outcome.filled, step.lease.tableRowsEstimated, signal)) return;
     await worker.free();
     await this.vacuum.settled();
   }

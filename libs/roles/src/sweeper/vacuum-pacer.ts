@@ -16,11 +16,11 @@ export class VacuumPacer {
   ) {}
 
   /**
-   * Counts rows just filled and begins a vacuum when one is due.
+   * Counts rows just filled and begins a vacuum when one is due; `signal` ends it, and that is no failure.
    *
    * @returns true when one was due but another still runs: `settled` says when it may go on.
    */
-  pace(target: FillTarget, rows: number, tableRowsEstimated: number): boolean {
+  pace(target: FillTarget, rows: number, tableRowsEstimated: number, signal: AbortSignal): boolean {
     const { relid } = target.derivation.table;
     const filled = (this.filled.get(relid) ?? 0) + rows;
     this.filled.set(relid, filled);
@@ -28,8 +28,13 @@ export class VacuumPacer {
     if (this.running) return true;
     this.filled.set(relid, 0);
     const began = performance.now();
-    this.running = vacuumTable(this.ddl, target)
-      .then((ran) => this.onDone(target, ran, performance.now() - began), this.onError)
+    this.running = vacuumTable(this.ddl, target, signal)
+      .then(
+        (ran) => this.onDone(target, ran, performance.now() - began),
+        (error: unknown) => {
+          if (!signal.aborted) this.onError(error);
+        },
+      )
       .finally(() => {
         this.running = undefined;
       });

@@ -1,5 +1,5 @@
 import { HighwaterError } from '@highwater/kernel';
-import { cancelOnAbort } from '../session/cancel-on-abort.js';
+import { cancelledBy } from '../session/cancel-on-abort.js';
 import type { Database, Row } from '../session/database.js';
 import { databaseError, isConnectionLoss } from '../session/errors.js';
 import { expectingSilence } from '../session/silence.js';
@@ -21,18 +21,13 @@ export async function runLong<R extends Row = Row>(
 ): Promise<R[]> {
   signal?.throwIfAborted();
   try {
-    return await database.ddl.session(doing, async (client) => {
+    return await database.ddl.lasting.session(doing, async (client) => {
       await client.query(
         `select set_config('lock_timeout', '60s', false), set_config('statement_timeout', '0', false)`,
       );
-      const cancelling = cancelOnAbort(database.ddl, client, signal);
-      let rows: R[];
-      try {
-        ({ rows } = await expectingSilence(client, () => client.query<R>(sql, values && [...values])));
-      } finally {
-        cancelling.stop();
-      }
-      signal?.throwIfAborted(); // thrown in here, so that nobody else gets a session that a late cancel may meet
+      const { rows } = await cancelledBy(database.ddl, client, signal, () =>
+        expectingSilence(client, () => client.query<R>(sql, values && [...values])),
+      );
       await client.query(
         `select set_config('lock_timeout', '500ms', false), set_config('statement_timeout', '30s', false)`,
       );

@@ -1,4 +1,5 @@
 import { isSqlstate, sqlstate } from '../session/sqlstate.js';
+import { cancelledBy } from '../session/cancel-on-abort.js';
 import type { Access } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
 import type { EntityTarget } from '../target.js';
@@ -15,29 +16,28 @@ export interface MissingEntities {
  * Counts the sources that could have their entity and have none; those of which none can be made are not among them, nor
  * those that the server refused: both are listed with a reason. Reads the whole source.
  *
+ * @param limits `signal` ends it: who is asked to stop has no time for a whole source
  * @returns undefined when the server did not answer in time.
  */
 export async function countMissingEntities(
   fill: Access,
   { entity, migrationId, entityNo }: EntityTarget,
-  limits: { readonly timeoutMs: number; readonly first?: number },
+  limits: { readonly timeoutMs: number; readonly first?: number; readonly signal?: AbortSignal | undefined },
 ): Promise<MissingEntities | undefined> {
   const doing = `counting rows of ${entity.source.ident} without their ${entity.table.ident}`;
   try {
-    const rows = await fill.transaction(doing, async (client) => {
+    const rows = await fill.lasting.transaction(doing, async (client) => {
       await client.query(
         `set local statement_timeout = ${Math.max(1, Math.round(limits.timeoutMs))}; set transaction read only`,
       );
-      return (
-        await client.query<{ count: string; first: string[][] | null }>(countMissing(entity), [
-          limits.first ?? 10,
-          migrationId,
-          entityNo,
-        ])
-      ).rows;
+      return cancelledBy(fill, client, limits.signal, async () => {
+        const values = [limits.first ?? 10, migrationId, entityNo];
+        return (await client.query<{ count: string; first: string[][] | null }>(countMissing(entity), values)).rows;
+      });
     });
     return { count: BigInt(rows[0]?.count ?? '0'), first: rows[0]?.first ?? [] };
   } catch (error) {
+    limits.signal?.throwIfAborted();
     if (isSqlstate(error, sqlstate.queryCanceled)) return undefined;
     throw databaseError(error, doing);
   }

@@ -87,7 +87,8 @@ export class CommitWitness {
         client.off('error', end).off('end', end); // the pool lends it to others
         if (error) throw error;
       };
-      this.fill.session('watching that fills reach the disk', watch).catch((error: unknown) => {
+      // it is kept while the fills under watch ask for theirs
+      this.fill.lasting.session('watching that fills reach the disk', watch).catch((error: unknown) => {
         reject(error as Error);
         if (watching) this.lose(error as Error);
         else this.session = undefined; // could not connect: nothing was filled, the next fill tries again

@@ -1,5 +1,5 @@
 import { HighwaterError, parseLsn, type Lsn } from '@highwater/kernel';
-import { cancelOnAbort } from '../session/cancel-on-abort.js';
+import { cancelledBy } from '../session/cancel-on-abort.js';
 import type { Access, Database } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
 import { isSqlstate, sqlstate } from '../session/sqlstate.js';
@@ -86,22 +86,18 @@ export async function createSlot(
     signal?.throwIfAborted();
     let made: string | undefined;
     try {
-      await database.stream.transaction(doing, async (client) => {
+      await database.stream.lasting.transaction(doing, async (client) => {
         // waiting for a transaction to end is a lock wait: the statement's budget bounds it, not lock_timeout
         await client.query(`select set_config('lock_timeout', '0', true), set_config('statement_timeout', $1, true)`, [
           `${timeoutMs}ms`,
         ]);
-        const cancelling = cancelOnAbort(database.stream, client, signal);
-        try {
+        await cancelledBy(database.stream, client, signal, async () => {
           const { rows } = await client.query<{ lsn: string }>(
             `select lsn::text as lsn from pg_create_logical_replication_slot($1, 'pgoutput')`,
             [name],
           );
           made = rows[0]?.lsn;
-        } finally {
-          cancelling.stop();
-        }
-        signal?.throwIfAborted(); // thrown in here, so that nobody else gets a session that a late cancel may meet
+        });
       });
       if (made === undefined) throw new Error(`${doing}: the server returned no position`);
       return { consistentPoint: parseLsn(made) };

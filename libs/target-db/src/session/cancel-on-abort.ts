@@ -3,10 +3,17 @@ import type { Access, Client } from './database.js';
 const cancelEveryMs = 250;
 
 /**
- * Has the server cancel what `client` waits for once `signal` is aborted: over another session of the same access role, which may.
- * Repeated until `stop()`, since a cancel that arrives before the statement began is lost; so a session that was cancelled is not lent again.
+ * Runs `work`, and has the server cancel what it waits for once `signal` is aborted: over another session of the same access role, which may. So
+ * `client` is a lasting session of `access`: were it one of the few, those that wait would leave none to cancel them with.
+ * Repeated until `work` has ended, since a cancel that arrives before the statement began is lost; so a session that was cancelled is not lent again:
+ * what is thrown here ends it.
  */
-export function cancelOnAbort(access: Access, client: Client, signal: AbortSignal | undefined): { stop(): void } {
+export async function cancelledBy<T>(
+  access: Access,
+  client: Client,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
   const pid = (client as Client & { processID?: number | null }).processID ?? undefined;
   let again: NodeJS.Timeout | undefined;
   const cancel = (): void => {
@@ -19,10 +26,12 @@ export function cancelOnAbort(access: Access, client: Client, signal: AbortSigna
   };
   signal?.addEventListener('abort', begin, { once: true });
   if (signal?.aborted === true) begin();
-  return {
-    stop() {
-      signal?.removeEventListener('abort', begin);
-      clearInterval(again);
-    },
-  };
+  try {
+    const result = await work();
+    signal?.throwIfAborted();
+    return result;
+  } finally {
+    signal?.removeEventListener('abort', begin);
+    clearInterval(again);
+  }
 }

@@ -21,6 +21,12 @@ export type Row = Record<string, unknown>;
  * Values arrive as node-postgres makes them (int8 and numeric as text); keys are cast to text in SQL, never parsed here.
  */
 export class Access {
+  /**
+   * The same access by sessions of their own, as many as are asked for: for whoever keeps one for minutes, or while asking for another. Were they of
+   * the few that come and go, so many keepers as there are sessions would each wait for one more, and everybody else with them.
+   */
+  readonly lasting: Access;
+
   constructor(
     readonly role: AccessRole,
     private readonly pool: pg.Pool,
@@ -28,7 +34,10 @@ export class Access {
     private readonly where: string,
     /** Of the settings: SQL functions that rules may call on this database. */
     readonly allowedFunctions: readonly string[] = [],
-  ) {}
+    lasting?: pg.Pool,
+  ) {
+    this.lasting = lasting ? new Access(role, lasting, where, allowedFunctions) : this;
+  }
 
   /** One statement on its own connection; driver errors come out typed, `doing` names what failed. */
   async query<R extends Row = Row>(doing: string, text: string, values: readonly unknown[] = []): Promise<R[]> {
@@ -75,7 +84,7 @@ export class Access {
   }
 
   async close(): Promise<void> {
-    await this.pool.end();
+    await Promise.all([this.pool.end(), this.lasting === this ? undefined : this.lasting.close()]);
   }
 }
 
@@ -99,11 +108,10 @@ export function openDatabase(settings: DatabaseSettings): Database {
   const clients = new Set<pg.PoolClient>();
   const open = (role: AccessRole): Access => {
     const config = connectionConfig(settings, role);
-    return new Access(
-      role,
+    const pool = (max: number): pg.Pool =>
       new pg.Pool({
         ...config,
-        max: settings.poolMax?.[role] ?? poolMaxDefault[role],
+        max,
         idleTimeoutMillis: 30_000,
         connectionTimeoutMillis: 10_000,
         onConnect: (client: Client) => {
@@ -113,9 +121,13 @@ export function openDatabase(settings: DatabaseSettings): Database {
       })
         .on('error', () => undefined) // an idle connection died; the next use makes a new one and reports what is wrong
         .on('connect', (client) => clients.add(client))
-        .on('remove', (client) => clients.delete(client)),
+        .on('remove', (client) => clients.delete(client));
+    return new Access(
+      role,
+      pool(settings.poolMax?.[role] ?? poolMaxDefault[role]),
       `${config.user || 'default user'}@${config.host}:${config.port}/${config.database}`,
       settings.allowedFunctions,
+      pool(Infinity),
     );
   };
   const [stream, fill, state, ddl] = accessRoles.map(open) as [Access, Access, Access, Access];

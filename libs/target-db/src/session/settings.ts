@@ -18,7 +18,7 @@ export interface DatabaseSettings {
   readonly allowPlaintext?: boolean;
   /** PEM text of the certificate authority. */
   readonly tlsCa?: string;
-  /** Connections per access role; small, fixed. */
+  /** Connections per access role; small, fixed. Beside them one for each statement that takes minutes, and for each filler that has hints. */
   readonly poolMax?: Partial<Record<AccessRole, number>>;
   /** SQL functions that rules may call, as `schema.name` or `schema.name(type)`; none unless said. */
   readonly allowedFunctions?: readonly string[];

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '@highwater/kernel';
+import { cancelledBy } from '../session/cancel-on-abort.js';
 import type { Access, Client } from '../session/database.js';
 import { databaseError, isConnectionLoss } from '../session/errors.js';
 import { isSqlstate, sqlstate, sqlstateOf } from '../session/sqlstate.js';
@@ -20,18 +21,20 @@ const againAfterMs = 500;
 
 /**
  * Runs the plan's own queries as `runAssertions` does, and those that found something again: while an application writes, rows are always on
- * their way to their partners, and a count that is 0 at one of the looks was 0. The smallest count is answered.
+ * their way to their partners, and a count that is 0 at one of the looks was 0. The smallest count is answered. `signal` ends the query under way.
  */
 export async function runLastingAssertions(
   fill: Access,
   assertions: Readonly<Record<string, string>>,
+  signal?: AbortSignal,
 ): Promise<AssertionResult[]> {
-  let results = await runAssertions(fill, assertions);
+  let results = await runAssertions(fill, assertions, signal);
   for (let look = 0; look < looksAgain; look += 1) {
     const found = results.filter((one) => one.found !== null && one.found !== 0).map((one) => one.name);
     if (found.length === 0) break;
     await pause(againAfterMs);
-    const again = await runAssertions(fill, Object.fromEntries(found.map((name) => [name, assertions[name] ?? ''])));
+    const asked = Object.fromEntries(found.map((name) => [name, assertions[name] ?? '']));
+    const again = await runAssertions(fill, asked, signal);
     results = results.map((one) =>
       smaller(
         one,
@@ -55,18 +58,26 @@ const smaller = (one: AssertionResult, again: AssertionResult | undefined): Asse
 export async function runAssertions(
   fill: Access,
   assertions: Readonly<Record<string, string>>,
+  signal?: AbortSignal,
 ): Promise<AssertionResult[]> {
   const results: AssertionResult[] = [];
-  for (const [name, query] of Object.entries(assertions)) results.push(await runOne(fill, name, query));
+  for (const [name, query] of Object.entries(assertions)) results.push(await runOne(fill, name, query, signal));
   return results;
 }
 
-async function runOne(fill: Access, name: string, query: string): Promise<AssertionResult> {
+async function runOne(
+  fill: Access,
+  name: string,
+  query: string,
+  signal: AbortSignal | undefined,
+): Promise<AssertionResult> {
   try {
-    const rows = await readOnly(fill, name, async (client) => {
-      const answer = await client.query({ text: asSelect(query, 'limit $1::int'), values: [2], rowMode: 'array' });
-      return answer.rows as unknown[][];
-    });
+    const rows = await readOnly(fill, name, (client) =>
+      cancelledBy(fill, client, signal, async () => {
+        const answer = await client.query({ text: asSelect(query, 'limit $1::int'), values: [2], rowMode: 'array' });
+        return answer.rows as unknown[][];
+      }),
+    );
     const [row] = rows;
     const text = rows.length === 1 && row?.length === 1 ? String(row[0]) : '';
     if (/^-?\d{1,15}(\.0*)?$/.test(text)) return { name, found: Number(text), error: null };
@@ -76,6 +87,7 @@ async function runOne(fill: Access, name: string, query: string): Promise<Assert
         : `${rows.length === 0 ? 'no row' : 'several rows'}`;
     return { name, found: null, error: `expected one row with one number, found ${what}` };
   } catch (error) {
+    signal?.throwIfAborted();
     if (isConnectionLoss(error)) throw databaseError(error, `assertion "${name}"`); // says nothing about the assertion
     return { name, found: null, error: reasonOf(error) };
   }
@@ -103,7 +115,7 @@ const asSelect = (query: string, rest: string): string =>
 
 /** Names without a schema mean `public`, as everywhere in a plan; what the catalog has goes first. */
 const readOnly = <T>(fill: Access, name: string, work: (client: Client) => Promise<T>): Promise<T> =>
-  fill.transaction(`assertion "${name}"`, async (client) => {
+  fill.lasting.transaction(`assertion "${name}"`, async (client) => {
     await client.query(
       `set transaction read only; set local statement_timeout = ${timeoutMs}; set local search_path = pg_catalog, public, pg_temp`,
     );

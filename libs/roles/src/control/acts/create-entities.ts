@@ -76,7 +76,7 @@ async function goOn(
     const target = process.entities[pass.entityNo];
     if (target === undefined || pass.done || pass.epoch !== epochOf(state)) continue;
     let { cursor, sourcesSeen } = pass;
-    const counted = await needsNoPages(database, target, pass, state);
+    const counted = await needsNoPages(database, target, pass, state, signal);
     const began = performance.now();
     for (let ended = counted; !ended;) {
       if (signal.aborted || performance.now() - began > roundMsMax) return false;
@@ -108,7 +108,7 @@ async function goOn(
       cursor = page.last;
     }
     await closeUnfillableEntities(database.fill, target, signal);
-    if (!counted) await countMissing(database, target, state, { pass: pass.pass });
+    if (!counted) await countMissing(database, target, state, { pass: pass.pass, signal });
     await endEntityPass(database.state, process.id, pass);
   }
   process.creating = undefined;
@@ -121,10 +121,11 @@ const needsNoPages = async (
   target: EntityTarget,
   { cursor }: EntityPass,
   state: LiveMigration,
+  signal: AbortSignal,
 ): Promise<boolean> =>
   target.entity.createdBy === 'application' &&
   cursor === null &&
-  (await countMissing(database, target, state)) !== null;
+  (await countMissing(database, target, state, { signal })) !== null;
 
 function progressText({ entity }: EntityTarget, pass: EntityPass, seen: number): string {
   const expected = Math.max(seen, pass.sourcesExpected);

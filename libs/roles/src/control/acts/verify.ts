@@ -65,7 +65,7 @@ export async function verifyRound(
     if (!(await repairMismatches(context, process, state, signal))) return;
     progress = await readVerification(database.state, process.id);
   }
-  await complete(context, process, state, progress, asked);
+  await complete(context, process, state, progress, asked, signal);
 }
 
 /**
@@ -111,6 +111,7 @@ async function complete(
   state: LiveMigration,
   progress: readonly VerificationProgress[],
   asked: StoredOperation | undefined,
+  signal: AbortSignal,
 ): Promise<void> {
   const tables = progress.map((one): TargetName & { checked: number; mismatches: number; unfillable: number } => ({
     table: state.targets[one.targetNo]?.table ?? String(one.targetNo),
@@ -123,7 +124,7 @@ async function complete(
     tables.reduce((total, one) => total + pick(one), 0);
   const entities = [];
   for (const target of process.entities) {
-    const missing = await countMissing(context.database, target, state);
+    const missing = await countMissing(context.database, target, state, { signal });
     entities.push({ table: nameOf(target.entity.table), from: nameOf(target.entity.source), missing });
   }
   const result = {
@@ -134,7 +135,7 @@ async function complete(
     tables,
     ...(Object.keys(process.plan.assertions).length === 0
       ? {}
-      : { assertions: await runLastingAssertions(context.database.fill, process.plan.assertions) }),
+      : { assertions: await runLastingAssertions(context.database.fill, process.plan.assertions, signal) }),
   };
   const by: Issuer = asked ? { actor: asked.actor, operationId: asked.id } : service;
   await issue(context, process.id, 'RecordVerification', result, by);
