@@ -1,4 +1,4 @@
-import { Kafka, logLevel } from 'kafkajs';
+import { Kafka, logLevel, type Consumer } from 'kafkajs';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   DeadLetterProducer,
@@ -67,8 +67,8 @@ async function consume(
     onOffsetsLost: (loss) => seen.losses.push(loss),
     ...more,
   });
-  await consumer.start();
   closing.push(() => consumer.stop());
+  await consumer.start();
   return { consumer, ...seen };
 }
 const generationOf = (seen: Seen): number => must(seen.assignments.at(-1), 'an assignment').generation;
@@ -166,6 +166,24 @@ describe('hint consumer', () => {
     expect(seen.values).toEqual([]);
     seen.consumer.resume([0]);
     await waitFor('it to arrive here', () => seen.values.length === 1, { describe: () => seen });
+  });
+
+  it('may be told to pause and to go on while kafkajs is on its way out of a crash', async () => {
+    const at = await freshTopic(1);
+    const seen = await consume(at, `test.${unique()}`);
+    await waitFor('the assignment', () => seen.assignments.length > 0);
+    const { consumer: inner } = seen.consumer as unknown as { consumer: Consumer };
+    await inner.stop(); // what kafkajs does before it says that it crashed
+    seen.consumer.pause([0]);
+    seen.consumer.resume([0]);
+    seen.consumer.startOver('it crashed');
+    await send(at.topic, ['a']);
+    await waitFor('it to go on', () => seen.values.length === 1, { describe: () => seen });
+  });
+
+  it('says so when the group does not take it in, instead of waiting for records that nobody fetches', async () => {
+    const joining = consume(await freshTopic(1), `test.${unique()}`, { sessionTimeoutMs: 86_400_000 });
+    await expect(joining).rejects.toThrow(/session timeout/i);
   });
 
   it('tells of records that were removed before it read them', async () => {

@@ -101,13 +101,25 @@ export class HintConsumer {
 
   pause(partitions: readonly number[]): void {
     for (const partition of partitions) this.paused.add(partition);
-    this.consumer?.pause([{ topic: this.options.topic, partitions: [...partitions] }]);
+    this.tell((consumer) => consumer.pause([{ topic: this.options.topic, partitions: [...partitions] }]));
   }
 
   resume(partitions: readonly number[]): void {
     for (const partition of partitions) this.paused.delete(partition);
     this.deliveredAt = performance.now();
-    this.consumer?.resume([{ topic: this.options.topic, partitions: [...partitions] }]);
+    this.tell((consumer) => consumer.resume([{ topic: this.options.topic, partitions: [...partitions] }]));
+  }
+
+  /**
+   * kafkajs throws this at a consumer that is on its way out of a crash, before it says that it crashed. What it would be told is about an
+   * assignment that is over by then; thrown at whoever fills rows it would end the process.
+   */
+  private tell(about: (consumer: Consumer) => void): void {
+    try {
+      if (this.consumer) about(this.consumer);
+    } catch (error) {
+      this.options.log?.debug({ group: this.options.group }, `hint consumer is not running: ${messageOf(error)}`);
+    }
   }
 
   /** Forgets everything and begins again at the committed offsets, with a new membership. */
@@ -139,8 +151,11 @@ export class HintConsumer {
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.assign(payload.memberAssignment[topic] ?? []));
     consumer.on(consumer.events.REBALANCING, () => this.revoke());
     consumer.on(consumer.events.FETCH, () => void (this.fetchedAt = performance.now()));
+    let crash: Error | undefined;
+    let joined = false;
     consumer.on(consumer.events.CRASH, ({ payload }) => {
-      if (this.consumer === consumer) this.restart(`consumer crashed: ${messageOf(payload.error)}`);
+      crash = payload.error;
+      if (joined && this.consumer === consumer) this.restart(`consumer crashed: ${messageOf(payload.error)}`);
     });
     await consumer.connect();
     await consumer.subscribe({ topics: [topic], fromBeginning: true });
@@ -150,6 +165,9 @@ export class HintConsumer {
       partitionsConsumedConcurrently: 16,
       eachBatch: (payload) => this.deliver(consumer, payload),
     });
+    // a crash before it has joined is told like one later, and `run` resolves all the same: whoever opens it tries again
+    if (crash) throw crash;
+    joined = true;
   }
 
   private async shut(): Promise<void> {
@@ -174,13 +192,15 @@ export class HintConsumer {
     const foreign = (await this.watch?.foreignCommits().catch(() => undefined)) ?? []; // the first batch asks again
     if (generation !== this.generation) return;
     for (const partition of foreign)
-      if (this.assigned.includes(partition)) this.consumer?.seek({ topic: this.options.topic, partition, offset: '0' });
+      if (this.assigned.includes(partition))
+        this.tell((consumer) => consumer.seek({ topic: this.options.topic, partition, offset: '0' }));
   }
 
   private revoke(): void {
     this.generation += 1;
     this.watch?.forget();
-    if (this.paused.size > 0) this.consumer?.resume([{ topic: this.options.topic, partitions: [...this.paused] }]);
+    if (this.paused.size > 0)
+      this.tell((consumer) => consumer.resume([{ topic: this.options.topic, partitions: [...this.paused] }]));
     this.paused.clear();
     if (this.assigned.length > 0) this.options.onRevoked();
     this.assigned = [];
