@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import pg from 'pg';
 import { afterEach, expect, it } from 'vitest';
 import { tryLead } from '@highwater/target-db';
 import { usePostgres, waitFor } from '../support/stack.js';
@@ -15,6 +16,21 @@ const leads = `
   const lead = await tryLead({ urls: { stream: url, fill: url, state: url, ddl: url } }, 'control', () => console.log('lost'), ${silentForMs});
   console.log(lead ? 'leads' : 'stands by');
   setInterval(() => {}, 1_000);`;
+
+it('the loss of a lead is told once: told again later, it would be taken for the loss of the next one', async () => {
+  const url = await cluster.freshDatabase();
+  const settings = { urls: { stream: url, fill: url, state: url, ddl: url } };
+  const told: string[] = [];
+  expect(await tryLead(settings, 'control', ({ message }) => told.push(message))).toBeDefined();
+  const admin = new pg.Client({ connectionString: url });
+  await admin.connect();
+  await admin.query(`select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'`);
+  await admin.end();
+  await waitFor('the loss to be told', () => told.length > 0);
+  const next = await waitFor('the next lead', () => tryLead(settings, 'control', () => undefined));
+  await next.release();
+  expect(told).toEqual(['terminating connection due to administrator command']);
+});
 
 it('a leader that is frozen loses the lead to another, and knows it when it wakes up; one that is there keeps it', async () => {
   const url = await cluster.freshDatabase();

@@ -1,7 +1,9 @@
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import pg from 'pg';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, onTestFinished } from 'vitest';
+import { SlotReader, tryLead, type DatabaseSettings } from '@highwater/target-db';
 import { openFaultProxy, type FaultProxy } from '../support/fault-proxy.js';
-import { usePostgres, waitFor } from '../support/stack.js';
+import { usePostgres, waitFor, withinLimit } from '../support/stack.js';
 import { boundSilence, expectingSilence } from '../../libs/target-db/src/session/silence.js';
 
 const cluster = usePostgres();
@@ -31,4 +33,34 @@ it('a statement on a connection that a firewall forgot ends; one that may take l
   const fresh = await connect();
   await waitFor('a new one to work', async () => (await fresh.query('select 1')).rowCount === 1);
   await fresh.end();
+});
+
+/** Of a server that greets and answers nothing more, as one behind a firewall that has just forgotten the connection. */
+async function mute(): Promise<DatabaseSettings> {
+  const sockets = new Set<Socket>();
+  const authenticated = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0]);
+  const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
+  const server = createServer((socket) => {
+    sockets.add(socket.on('error', () => undefined));
+    socket.once('data', () => socket.write(Buffer.concat([authenticated, readyForQuery])));
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  onTestFinished(() => {
+    server.close();
+    sockets.forEach((socket) => socket.destroy());
+  });
+  const url = `postgres://user@127.0.0.1:${(server.address() as AddressInfo).port}/database`;
+  return { urls: { stream: url, fill: url, state: url, ddl: url } };
+}
+
+it('whoever asks for the lead, or for a slot, does not wait for a server that fell silent right after it was connected to', async () => {
+  const settings = await mute();
+  const asking = tryLead(settings, 'control', () => undefined, 500);
+  await expect(withinLimit('the lead to be given up', asking, 10_000)).rejects.toThrow(/the server was silent/);
+  const never = (): never => {
+    throw new Error('nothing streams');
+  };
+  const handlers = { onServer: never, onStreaming: never, onMessage: never, onKeepalive: never, acknowledged: never };
+  const reading = new SlotReader(settings, 'slot', 'publication', handlers, 0, 500).run();
+  await expect(withinLimit('the stream to be given up', reading, 10_000)).rejects.toThrow(/silent before it streamed/);
 });

@@ -16,7 +16,7 @@ const silenceMsMax = 15_000;
 /**
  * Leadership by a session lock on a connection of its own: it ends with the session, so a killed process leaves no lock behind, and the server
  * ends the session of one that is frozen (`idle_session_timeout`), since it no longer says that it is there.
- * It only avoids double work: every act is safe when two do it (expected versions, catalog-driven steps).
+ * `onLost` is called once at most. It only avoids double work: every act is safe when two do it (expected versions, catalog-driven steps).
  *
  * @returns undefined when another process leads.
  */
@@ -27,16 +27,20 @@ export async function tryLead(
   silentForMs = silenceMsMax,
 ): Promise<{ release(): Promise<void> } | undefined> {
   const client = new pg.Client({ ...connectionConfig(settings, 'state'), connectionTimeoutMillis: 10_000 });
-  let released = false;
+  /** Given back, or lost and told. */
+  let over = false;
   let heartbeat: NodeJS.Timeout | undefined;
-  client.on('error', (error) => {
-    if (!released) onLost(error);
-  });
+  // once: whoever asks anew has another lead by the time the end of this session is told too, and would give that one up for lost
+  const lose = (error: Error): void => {
+    if (!over) onLost(error);
+    over = true;
+  };
+  client.on('error', lose);
   try {
     await client.connect();
-    await prepareSession(client);
-    // the server has ended the session by then: whoever hears nothing must not go on believing that it leads
+    // the server has ended the session by then: whoever hears nothing must not go on believing that it leads, nor wait to begin
     boundSilence(client, silentForMs);
+    await prepareSession(client);
     const { rows } = await client.query<{ led: boolean }>('select pg_catalog.pg_try_advisory_lock($1, $2) as led', [
       leaderClass,
       objects[purpose],
@@ -44,7 +48,7 @@ export async function tryLead(
     if (rows[0]?.led) {
       client.on('end', () => {
         clearInterval(heartbeat);
-        if (!released) onLost(new Error('the session that held the lead ended'));
+        lose(new Error('the session that held the lead ended'));
       });
       await client.query(`set idle_session_timeout = ${silentForMs}`);
       let unanswered = false;
@@ -59,18 +63,18 @@ export async function tryLead(
       }, silentForMs / 3).unref();
       return {
         async release() {
-          released = true;
+          over = true;
           clearInterval(heartbeat);
           await client.end().catch(() => undefined);
         },
       };
     }
   } catch (error) {
-    released = true;
+    over = true;
     await client.end().catch(() => undefined);
     throw databaseError(error, `asking for the lead (${purpose})`);
   }
-  released = true;
+  over = true;
   await client.end().catch(() => undefined);
   return undefined;
 }

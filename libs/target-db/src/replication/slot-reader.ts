@@ -36,6 +36,9 @@ const statusIntervalMsMax = 10_000;
  */
 const serverPatienceMsMax = 20_000;
 
+/** From connecting to streaming takes a few short answers; nothing is decoded before. */
+const connectMsMax = 30_000;
+
 /** A server that answers nothing for so long is gone: each of our status messages asks it for a reply. */
 const silenceMsMin = 30_000;
 /** However often it was silent before. */
@@ -83,6 +86,7 @@ export class SlotReader extends LogicalReplicationService {
      * what the publication does not have (a rewritten table of a hundred million rows), and would begin that anew with every session.
      */
     private readonly silencesBefore = 0,
+    private readonly connectMs = connectMsMax,
   ) {
     // timeoutSeconds 0: with any other value the library acknowledges what it received, even with auto off
     super(
@@ -105,6 +109,7 @@ export class SlotReader extends LogicalReplicationService {
     this.on('start', () =>
       this.guarded(() => {
         if (this.ended) return void this.close(); // closed while the connection was being made
+        clearTimeout(connecting);
         this.streaming = true;
         this.handlers.onStreaming();
         this.heardAt = performance.now();
@@ -113,11 +118,17 @@ export class SlotReader extends LogicalReplicationService {
       }),
     );
     const plugin = new TextPgoutput(this.publication, (query) => this.prepare(query));
+    // no status message of ours asks for an answer yet, and TCP would wait for a quarter of an hour
+    const connecting = setTimeout(
+      () => this.fail(new Error('connection terminated: the server was silent before it streamed')),
+      this.connectMs,
+    );
     try {
       await this.subscribe(plugin, this.slot, '0/0');
     } catch (error) {
       throw this.failure ?? error;
     } finally {
+      clearTimeout(connecting);
       await this.close();
     }
     if (this.failure) throw this.failure;
