@@ -241,6 +241,30 @@ describe('command runner on migrations', () => {
     expect(state).toMatchObject({ phase: 'planned', pause: 'paused', held: { actor: 'ada' } });
   });
 
+  it('reads only what is new, however long a stream gets, and all of it again when its end was lost with a server', async () => {
+    const { store, admin } = await installed();
+    const asked: number[] = [];
+    const watched: EventStore = Object.assign(Object.create(store) as EventStore, {
+      read: (stream: string, after = 0) => {
+        asked.push(after);
+        return store.read(stream, after);
+      },
+    });
+    const runner = runnerOf(watched);
+    await runner.run('m', plan);
+    for (let n = 0; n < 5; n += 1)
+      for (const verb of ['Hold', 'Release'] as const)
+        expect(await runner.run('m', command(verb, { reason: 'x' }, by))).toMatchObject({ accepted: true });
+    expect(await runner.state('m')).toMatchObject({ version: 11, state: { held: null } });
+    expect(asked.slice(-3)).toEqual([7, 8, 9]);
+    // after a failover to a server that had not got the end of the log
+    await admin.query(`alter table highwater.event disable trigger user; delete from highwater.event where version > 8;
+      alter table highwater.event enable trigger user; update highwater.event_head set position = 8`);
+    expect(await runner.state('m')).toMatchObject({ version: 8, state: { held: { actor: 'ada' } } });
+    await runner.run('m', command('Release', { reason: 'x' }, by));
+    expect(await runner.state('m')).toEqual(await runnerOf(store).state('m'));
+  });
+
   it('returns a refusal, and does not keep it under the command id', async () => {
     const { store } = await installed();
     const runner = runnerOf(store);

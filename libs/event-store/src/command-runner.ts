@@ -28,6 +28,8 @@ export interface CommandRunnerOptions {
 export class CommandRunner<State, Command, Event extends NewEvent, Reason extends string> {
   private readonly attemptsMax: number;
   private readonly pauseMs: number;
+  /** What was folded last, by stream: a control process asks several times a second, and readiness that comes and goes makes a long stream. */
+  private readonly folded = new Map<string, { readonly state: State; readonly last: StoredEvent }>();
 
   constructor(
     private readonly store: EventStore,
@@ -41,12 +43,21 @@ export class CommandRunner<State, Command, Event extends NewEvent, Reason extend
   }
 
   async state(stream: string): Promise<{ readonly state: State; readonly version: number }> {
-    const stored = await this.store.read(stream);
-    const state = stored.reduce(
+    const known = this.folded.get(stream);
+    // from the last one known on, which must still be there: the log of a server that failed over may have lost it
+    const [first, ...rest] = await this.store.read(stream, known ? known.last.version - 1 : 0);
+    if (known && !(first && isSame(first, known.last))) {
+      this.folded.delete(stream);
+      return this.state(stream);
+    }
+    const fresh = known || !first ? rest : [first, ...rest];
+    const state = fresh.reduce(
       (folded, event) => this.decider.evolve(folded, this.parse(event)),
-      this.decider.initial,
+      known?.state ?? this.decider.initial,
     );
-    return { state, version: stored.length };
+    const last = fresh.at(-1) ?? known?.last;
+    if (last) this.folded.set(stream, { state, last });
+    return { state, version: last?.version ?? 0 };
   }
 
   /**
@@ -81,5 +92,8 @@ export class CommandRunner<State, Command, Event extends NewEvent, Reason extend
     return { accepted: true, events, repeated: false, state: after, version: result.version };
   }
 }
+
+const isSame = (one: StoredEvent, other: StoredEvent): boolean =>
+  one.version === other.version && one.position === other.position && one.type === other.type && one.at === other.at;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
