@@ -58,6 +58,20 @@ describe('progress of a partition', () => {
     expect([progress.dueFence(), progress.committable()]).toEqual([undefined, 3n]);
   });
 
+  it('keeps nothing of what has its answer, however long the one before it is held', () => {
+    const progress = new PartitionProgress(0);
+    progress.receive(0n);
+    progress.park(0n);
+    for (let offset = 1n; offset <= 10_000n; offset += 1n) {
+      progress.receive(offset);
+      progress.settle(offset);
+    }
+    expect((progress as unknown as { entries: Map<bigint, unknown> }).entries.size).toBe(1);
+    expect([progress.committable(), progress.receive(5n)]).toEqual([0n, false]);
+    progress.settle(0n);
+    expect(progress.committable()).toBe(10_001n);
+  });
+
   it('pauses at its limit of parked and contended hints', () => {
     const progress = new PartitionProgress(0, 2);
     for (const offset of [0n, 1n]) progress.receive(offset);

@@ -7,7 +7,7 @@
  *      ├──┴ park / contend: judged again later; holds the prefix
  *      └─ fence: due when every earlier offset is settled; settled by the caller once its arrival is stored
  */
-export type HintState = 'received' | 'parked' | 'contended' | 'fence' | 'settled';
+type HintState = 'received' | 'parked' | 'contended' | 'fence';
 
 /** Above this a partition takes no more hints until some are settled: a transaction held open must not grow memory. */
 export const parkedMaxDefault = 10_000;
@@ -23,9 +23,8 @@ interface Entry {
 }
 
 export class PartitionProgress {
-  /** Offsets not yet behind the prefix, in the order of delivery (ascending). */
+  /** Unsettled offsets alone, in the order of delivery (ascending): one that is held for hours must not keep all that come behind it in memory. */
   private readonly entries = new Map<bigint, Entry>();
-  private next: bigint | undefined;
   private last = -1n;
   private parked = 0;
   private contended = 0;
@@ -39,14 +38,13 @@ export class PartitionProgress {
   receive(offset: bigint, fenceToken?: string): boolean {
     if (offset <= this.last) return false;
     this.last = offset;
-    this.next ??= offset;
     this.entries.set(offset, fenceToken === undefined ? { state: 'received' } : { state: 'fence', token: fenceToken });
     return true;
   }
 
   /** Final: filled, already, gone, unfillable, contended for good, dead letter, or a fence whose arrival is stored. */
   settle(offset: bigint): void {
-    this.move(offset, 'settled');
+    this.move(offset, undefined);
   }
 
   /** Its transaction is not visible yet. */
@@ -61,17 +59,12 @@ export class PartitionProgress {
 
   /** The next offset to commit: everything below it is settled. Undefined until anything was delivered. */
   committable(): bigint | undefined {
-    for (const [offset, entry] of this.entries) {
-      if (entry.state !== 'settled') return offset;
-      this.entries.delete(offset);
-      this.next = offset + 1n;
-    }
-    return this.next;
+    const [first] = this.entries.keys();
+    return first ?? (this.last < 0n ? undefined : this.last + 1n);
   }
 
   /** The fence at the head of what is unsettled: everything before it has its answer. Store the arrival, then `settle` it. */
   dueFence(): DueFence | undefined {
-    this.committable();
     const head = this.entries.entries().next();
     if (head.done) return undefined;
     const [offset, entry] = head.value;
@@ -93,17 +86,17 @@ export class PartitionProgress {
 
   /** Delivered and without a final answer, fences included. */
   get unsettledCount(): number {
-    let count = 0;
-    for (const entry of this.entries.values()) if (entry.state !== 'settled') count += 1;
-    return count;
+    return this.entries.size;
   }
 
-  private move(offset: bigint, state: HintState): void {
+  /** `state` undefined: settled. */
+  private move(offset: bigint, state: HintState | undefined): void {
     const entry = this.entries.get(offset);
-    if (!entry || entry.state === 'settled') return; // settled twice is harmless: a redelivered hint was answered before
+    if (!entry) return; // settled twice is harmless: a redelivered hint was answered before
     if (entry.state === 'parked') this.parked -= 1;
     if (entry.state === 'contended') this.contended -= 1;
-    entry.state = state;
+    if (state === undefined) this.entries.delete(offset);
+    else entry.state = state;
     if (state === 'parked') this.parked += 1;
     if (state === 'contended') this.contended += 1;
   }

@@ -6,7 +6,7 @@ export const arrivalsMax = 1_000;
 /** Hints of all partitions of one assignment in the order of their arrival: one fill transaction serves them together. */
 export class Arrivals {
   private items: HintItem[] = [];
-  private waiting: (() => void)[] = [];
+  private readonly waiting = new Set<() => void>();
   private closed = false;
 
   get length(): number {
@@ -26,12 +26,15 @@ export class Arrivals {
   /** Resolves when there is room again, or nothing is taken any more; `heartbeat` keeps the membership meanwhile. */
   async room(heartbeat: () => Promise<void>, heartbeatEveryMs = 500): Promise<void> {
     while (!this.closed && this.items.length > arrivalsMax) {
-      let timer: ReturnType<typeof setTimeout> | undefined;
       await new Promise<void>((resolve) => {
-        this.waiting.push(resolve);
-        timer = setTimeout(resolve, heartbeatEveryMs);
+        const goOn = (): void => {
+          clearTimeout(timer);
+          this.waiting.delete(goOn); // a halt may last for days, with a heartbeat twice a second
+          resolve();
+        };
+        const timer = setTimeout(goOn, heartbeatEveryMs);
+        this.waiting.add(goOn);
       });
-      clearTimeout(timer);
       await heartbeat();
     }
   }
@@ -44,6 +47,6 @@ export class Arrivals {
   }
 
   private letIn(): void {
-    for (const resolve of this.waiting.splice(0)) resolve();
+    for (const goOn of [...this.waiting]) goOn();
   }
 }

@@ -131,8 +131,12 @@ async function storedRanges(
   return { ranges: row?.ranges ?? 0, rowsEstimated: Number(row?.rows ?? 0) };
 }
 
+/** Passes that are told one by one. */
+const passesKept = 20;
+
 /**
- * One unbounded range over what is still NULL, the unfillable rows included.
+ * One unbounded range over what is still NULL, the unfillable rows included. Passes long over are one row with their sums: while rows wait for a
+ * repair there is one a minute for weeks, and everybody who asks for the progress reads all of them.
  *
  * @param pass 1, 2, …; asked again for the same pass, nothing happens.
  */
@@ -146,5 +150,24 @@ export async function createTailPass(
     `insert into highwater.sweep_range (migration_id, target_no, epoch, pass, range_no, rows_estimated)
      values ($1, $2, $3, $4, 0, $5) on conflict do nothing`,
     [target.migrationId, target.targetNo, of.epoch, of.pass, Math.max(0, Math.round(of.rowsEstimated ?? 0))],
+  );
+  await fill.query(
+    'summing up old tail passes',
+    `with kept as (
+       select min(pass) as pass from highwater.sweep_range
+        where migration_id = $1 and target_no = $2 and epoch = $3 and pass > greatest(0, $4::int4 - $5::int4) and done
+     ), old as (
+       delete from highwater.sweep_range as s using kept
+        where s.migration_id = $1 and s.target_no = $2 and s.epoch = $3 and s.pass > 0 and s.pass < kept.pass and s.done
+       returning s.rows_scanned, s.rows_filled, s.rows_unfillable, s.rows_contended
+     ), summed as (
+       select sum(rows_scanned)::int8 as scanned, sum(rows_filled)::int8 as filled, sum(rows_unfillable)::int8 as unfillable,
+              sum(rows_contended)::int8 as contended from old having count(*) > 0
+     )
+     update highwater.sweep_range as s
+        set rows_scanned = s.rows_scanned + summed.scanned, rows_filled = s.rows_filled + summed.filled,
+            rows_unfillable = s.rows_unfillable + summed.unfillable, rows_contended = s.rows_contended + summed.contended
+       from summed, kept where s.migration_id = $1 and s.target_no = $2 and s.epoch = $3 and s.pass = kept.pass and s.range_no = 0`,
+    [target.migrationId, target.targetNo, of.epoch, of.pass, passesKept],
   );
 }
