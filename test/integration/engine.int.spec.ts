@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import pg from 'pg';
-import { createLogger } from '@highwater/telemetry';
+import { createLogger, metricsText } from '@highwater/telemetry';
 import { createEngine, type Engine, type Operation, type Settings } from '@highwater/roles';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
 import { hasReached } from '../support/phases.js';
@@ -123,6 +123,9 @@ describe('the whole job in one process', () => {
     if (!withKafka) await expect(engine.control.finish(id, {}, by)).rejects.toMatchObject({ code: 'HW5093' });
     const finished = await done(engine, await engine.control.finish(id, withKafka ? {} : { bridgeUnused: true }, by));
     expect(finished.result).toEqual({ leftovers: [] });
+    // no gauge of a stream that is gone goes on telling its last figure to whoever is woken by it
+    const told = async () => (await metricsText(engine.metrics)).match(/^highwater_(slot|relay|stream)_.*$/gm);
+    await waitFor('its figures to be forgotten', async () => (await told()) === null, { describe: told });
     const events = await engine.control.events(id, 0, 100);
     expect(events.map((event) => event.version)).toEqual(events.map((_, i) => i + 1));
     expect(events.map((event) => event.type)).toEqual(

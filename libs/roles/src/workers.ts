@@ -40,6 +40,8 @@ export class Workers {
   private running: Promise<void> | undefined;
   private readonly workers = new Map<string, Worker>();
   private readonly reporter: WorkerReporter;
+  /** What was said last, by worker: an outage of hours is one line of the log, not three a second. */
+  private readonly said = new Map<string, string>();
   reason: string | null = null;
 
   constructor(
@@ -54,7 +56,7 @@ export class Workers {
   }
 
   start(): void {
-    this.running ??= this.live();
+    this.running ??= Promise.all([this.live(), this.report()]).then(() => undefined);
   }
 
   /** Intake first (relay), then what is under way. */
@@ -80,18 +82,36 @@ export class Workers {
       try {
         const migrations = await listMigrations(this.context.database.state);
         const failures: string[] = [];
-        for (const migration of migrations) await this.reconcile(migration, failures);
-        for (const worker of this.workers.values()) worker.measure?.();
-        await this.reporter.offer(
-          [...this.workers].map(([name, { role, says }]) => ({ migrationId: migrationOf(name), role, says: says() })),
-        );
+        // side by side: what waits for Kafka in one must not keep the sweep of another waiting
+        await Promise.all(migrations.map((migration) => this.reconcile(migration, failures)));
         this.reason = failures[0] ?? null;
+        this.said.delete('');
       } catch (error) {
         this.reason = messageOf(error);
-        this.context.logger.warn({ err: error }, 'workers could not be reconciled; tried again');
+        this.complain('', error, {}, 'workers could not be reconciled; tried again');
       }
       await pause(lookEveryMs, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  /** Beside the starts and stops, which may wait for Kafka: whoever looks at the status would take those that work for gone. */
+  private async report(): Promise<void> {
+    const { signal } = this.ended;
+    while (!signal.aborted) {
+      for (const worker of this.workers.values()) worker.measure?.();
+      await this.reporter
+        .offer(
+          [...this.workers].map(([name, { role, says }]) => ({ migrationId: migrationOf(name), role, says: says() })),
+        )
+        .catch((error: unknown) => this.context.logger.debug({ err: error }, 'workers could not be reported'));
+      await pause(lookEveryMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  private complain(of: string, error: unknown, fields: object, text: string): void {
+    const message = messageOf(error);
+    this.context.logger[this.said.get(of) === message ? 'debug' : 'warn']({ ...fields, err: error }, text);
+    this.said.set(of, message);
   }
 
   private async reconcile(migration: RegisteredMigration, failures: string[]): Promise<void> {
@@ -108,13 +128,14 @@ export class Workers {
     // the sweeper first: it needs no Kafka, and a broker that is away must not keep it waiting
     for (const role of ['sweeper', 'relay', 'filler'] as const)
       // nor must a worker that cannot start, or a migration whose table is gone, keep away any other
-      await this.reconcileOne(role, wanted.get(role), migration).catch((error: unknown) => {
+      try {
+        await this.reconcileOne(role, wanted.get(role), migration);
+        this.said.delete(`${role}/${migration.id}`);
+      } catch (error) {
         failures.push(`${role} of migration "${migration.id}": ${messageOf(error)}`);
-        this.context.logger.warn(
-          { migrationId: migration.id, role, err: error },
-          'worker could not be started or stopped; tried again',
-        );
-      });
+        const fields = { migrationId: migration.id, role };
+        this.complain(`${role}/${migration.id}`, error, fields, 'worker could not be started or stopped; tried again');
+      }
   }
 
   private async reconcileOne(
@@ -175,8 +196,10 @@ export class Workers {
         role,
         identity,
         stop: async () => {
-          context.metrics.relayActive.set(labels, 0);
           await relay.stop();
+          // an alarm for a migration that nobody relays would never end
+          context.metrics.relayActive.remove(labels);
+          context.metrics.streamLastEvent.remove(labels);
         },
         says: () => relaySays(relay.status()),
         measure: () => {

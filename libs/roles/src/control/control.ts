@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf } from '@highwater/kernel';
 import { listMigrations, migrationsToRollBack, tryLead } from '@highwater/target-db';
 import type { ControlContext } from './context.js';
 import { MigrationProcess } from './migration-process.js';
@@ -44,8 +45,12 @@ export class Control {
       try {
         await this.lead();
       } catch (error) {
-        this.reason = error instanceof Error ? error.message : String(error);
-        this.context.logger.warn({ err: error }, 'control is interrupted; it tries again');
+        const message = messageOf(error);
+        this.context.logger[this.reason === message ? 'debug' : 'warn'](
+          { err: error },
+          'control is interrupted; it tries again',
+        );
+        this.reason = message;
       }
       await pause(standbyEveryMs, undefined, { signal }).catch(() => undefined);
     }

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { isHighwaterError } from '@highwater/kernel';
+import { isHighwaterError, messageOf } from '@highwater/kernel';
 import {
   evaluateReadiness,
   readinessSubject,
@@ -35,7 +35,7 @@ import { bridgeAll } from './acts/install-bridge.js';
 import { buildNullIndexes } from './acts/null-indexes.js';
 import { openStream } from './acts/open-stream.js';
 import { rollBack } from './acts/rollback.js';
-import { keepWithinRetention } from './acts/retention.js';
+import { forgetMetrics, keepWithinRetention } from './acts/retention.js';
 import { completeSweep, startSweep, startTailPass } from './acts/sweep.js';
 import { unenforceAsked } from './acts/unenforce.js';
 import { verifyAfterBridge } from './acts/verify.js';
@@ -113,19 +113,25 @@ export class MigrationProcess {
   async stop(): Promise<void> {
     this.ended.abort();
     await Promise.allSettled(this.loops);
+    if (this.process) forgetMetrics(this.context, this.process);
   }
 
   private async loop(name: string, everyMs: number, round: () => Promise<void>): Promise<void> {
     const { signal } = this.ended;
+    let said = '';
     while (!signal.aborted) {
       try {
         await round();
+        said = '';
       } catch (error) {
         if (signal.aborted) return;
-        this.context.logger.warn(
-          { migrationId: this.migration.id, loop: name, err: error },
+        const fields = { migrationId: this.migration.id, loop: name, err: error };
+        // an outage of hours is one line of the log
+        this.context.logger[messageOf(error) === said ? 'debug' : 'warn'](
+          fields,
           `control loop ${name} failed; it goes on`,
         );
+        said = messageOf(error);
         await pause(1_000, undefined, { signal }).catch(() => undefined);
       }
       await pause(everyMs, undefined, { signal }).catch(() => undefined);

@@ -127,12 +127,28 @@ export class Relay {
 
   private async oneSession(): Promise<{ end: SessionEnd; streamedMs: number }> {
     let streamingSince: number | undefined;
-    const session = new RelaySession({
+    let session: RelaySession;
+    try {
+      session = this.newSession(() => (streamingSince = performance.now()));
+    } catch (error) {
+      return { end: { kind: 'retry', error }, streamedMs: 0 }; // settings that it cannot be made with are said like a broker that is away
+    }
+    this.session = session;
+    const end = await session.run();
+    this.session = undefined;
+    this.hintsBefore += session.hintsSent;
+    if (session.ackedLsn > this.acked) this.acked = session.ackedLsn;
+    if (session.receivedLsn > this.received) this.received = session.receivedLsn;
+    return { end, streamedMs: streamingSince === undefined ? 0 : performance.now() - streamingSince };
+  }
+
+  private newSession(onStreaming: () => void): RelaySession {
+    return new RelaySession({
       ...this.options,
       acknowledgedBefore: this.acked,
       silencesBefore: this.silences,
       onStreaming: () => {
-        streamingSince = performance.now();
+        onStreaming();
         this.state = 'streaming';
         this.reason = null;
         this.options.logger.info(
@@ -144,13 +160,6 @@ export class Relay {
         this.lastEventAt = new Date();
       },
     });
-    this.session = session;
-    const end = await session.run();
-    this.session = undefined;
-    this.hintsBefore += session.hintsSent;
-    if (session.ackedLsn > this.acked) this.acked = session.ackedLsn;
-    if (session.receivedLsn > this.received) this.received = session.receivedLsn;
-    return { end, streamedMs: streamingSince === undefined ? 0 : performance.now() - streamingSince };
   }
 
   private pause(ms: number): Promise<void> {

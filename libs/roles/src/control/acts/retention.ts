@@ -22,7 +22,7 @@ export async function keepWithinRetention(
   state: LiveMigration,
   slot: Observations['slot'],
 ): Promise<void> {
-  if (!process.plan.stream || process.finishing || !state.streamFacts) return;
+  if (!process.plan.stream || process.finishing || !state.streamFacts) return forgetMetrics(context, process);
   await dropUnread(context, process, state);
   if (state.stream !== 'open') return forgetMetrics(context, process);
   if (!slot || 'error' in slot) return;
@@ -73,8 +73,8 @@ function measure({ metrics, logger }: ControlContext, process: ProcessState, nam
   else if (mark === 0 && before > 0) logger.info(fields, `retained WAL is below 75% again: ${message}`);
 }
 
-/** Figures of a slot that is gone would be alarmed at for ever. */
-function forgetMetrics({ metrics }: ControlContext, process: ProcessState): void {
+/** Figures of a slot that is gone, or that another process looks at by now, would be alarmed at for ever. */
+export function forgetMetrics({ metrics }: ControlContext, process: ProcessState): void {
   const labels = { migration: process.id };
   for (const gauge of [
     metrics.slotRetainedBytes,
