@@ -89,9 +89,10 @@ export async function createEntities(
     } catch (error) {
       const refused = rowRefusal(error) !== undefined;
       if (!refused && !isTransient(error)) throw error;
-      if (careful && portion <= carefulBelow) contended();
+      // where even looking at a source is refused, and not only writing, the transactions get smaller until it stands alone
+      if (careful && portion <= (refused ? 1 : carefulBelow)) contended();
       // refused: the guilty one is singled out. Slow, or held up: fewer at a time, then one by one
-      else if (refused || portion <= carefulBelow) careful = true;
+      else if (!careful && (refused || portion <= carefulBelow)) careful = true;
       else portion = Math.ceil(portion / 2);
     }
   }
