@@ -109,24 +109,33 @@ describe('verification', () => {
       [target.migrationId],
     );
     await admin.query('analyze highwater.mismatch');
-    const { found, read } = await database.state.transaction('counting', async (client) => {
+    const { found, read, blocks } = await database.state.transaction('counting', async (client) => {
       const query = async (_what: string, text: string, values?: unknown[]) => (await client.query(text, values)).rows;
       const within = { ...database.state, query } as unknown as Access;
       const list: string[] = [];
       for (let after: Awaited<ReturnType<typeof readMismatches>>[number] | undefined; ;) {
-        const page = await readMismatches(within, target.migrationId, { limit, after });
+        const page = await readMismatches(within, target.migrationId, { limit, after, targetNos: [0, 1] });
         list.push(...page.map(({ targetNo, key }) => `${targetNo} ${key.join()}`));
         after = page.at(-1);
         if (page.length < limit) break;
       }
-      const { rows: counted } = await client.query<{ read: string }>(
-        `select seq_tup_read + idx_tup_fetch as read from pg_stat_xact_user_tables where schemaname = 'highwater' and relname = 'mismatch'`,
+      const { rows: counted } = await client.query<{ read: string; blocks: string }>(
+        `select seq_tup_read + idx_tup_fetch as read, pg_stat_get_xact_blocks_fetched('highwater.mismatch_pkey'::regclass) as blocks
+           from pg_stat_xact_user_tables where schemaname = 'highwater' and relname = 'mismatch'`,
       );
-      return { found: list, read: Number(counted[0]?.read) };
+      return { found: list, read: Number(counted[0]?.read), blocks: Number(counted[0]?.blocks) };
     });
     expect(found).toHaveLength(rows);
     expect(new Set(found).size).toBe(rows);
     expect(read).toBeLessThanOrEqual(rows + rows / limit);
+    // of the index too: what the condition of a page passes over is not read as a row
+    expect(blocks).toBeLessThan((rows / limit) * 20);
+    // an offset goes on from one target into the next, whose number is its table's
+    for (const offset of [9_995, 10_000, 19_998, 20_000]) {
+      const page = await readMismatches(database.state, target.migrationId, { limit: 10, offset, targetNos: [1, 0] });
+      const names = page.map(({ targetNo, key }) => `${targetNo} ${key.join()}`);
+      expect([offset, ...names]).toEqual([offset, ...found.slice(offset, offset + 10)]);
+    }
   });
 
   describe('of a table without a key', () => {
