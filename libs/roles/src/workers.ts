@@ -98,12 +98,14 @@ export class Workers {
   private async report(): Promise<void> {
     const { signal } = this.ended;
     while (!signal.aborted) {
-      for (const worker of this.workers.values()) worker.measure?.();
-      await this.reporter
-        .offer(
+      try {
+        for (const worker of this.workers.values()) worker.measure?.();
+        await this.reporter.offer(
           [...this.workers].map(([name, { role, says }]) => ({ migrationId: migrationOf(name), role, says: says() })),
-        )
-        .catch((error: unknown) => this.context.logger.debug({ err: error }, 'workers could not be reported'));
+        );
+      } catch (error) {
+        this.context.logger.debug({ err: error }, 'workers could not be reported');
+      }
       await pause(lookEveryMs, undefined, { signal }).catch(() => undefined);
     }
   }

@@ -128,6 +128,7 @@ export class Filler {
     await this.looking;
     if (this.fills > 0) await new Promise<void>((resolve) => (this.idle = resolve));
     await this.assignment?.committer.flush();
+    if (this.assignment) this.assignment.current = false; // a fence that is being stored still is no failure
     this.assignment?.witness.end();
     await this.consumer.stop();
     await this.deadLetters.close();

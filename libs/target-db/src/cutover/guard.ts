@@ -142,7 +142,8 @@ export async function dropGuard(
     step(target, 'drop-guard', [
       `alter table ${target.derivation.table.ident} drop constraint if exists ${checkName(target)}`,
     ]),
-    budget,
+    // as long as it stands writers of NULL fail: that is dearer than a wait of the budget
+    { holderWaitMs: budget.lockBudgetMs, ...budget },
   );
 }
 

@@ -19,7 +19,7 @@ export interface DdlBudget {
   readonly maintenanceWaitMs?: number;
   /**
    * How long an attempt stands aside for transactions of the application that hold the table already, before it is made or, when one of them
-   * held it all the while, given up unasked. Default ten lock budgets; 0 looks for nobody.
+   * held it all the while, given up unasked. Default ten lock budgets, 30 s at most; 0 looks for nobody.
    */
   readonly holderWaitMs?: number;
   readonly signal?: AbortSignal;
@@ -57,15 +57,15 @@ export async function attemptDdl(database: Database, step: DdlStep, budget: DdlB
     const made: DdlOutcome | NotObtained =
       staying.length > 0 ? { blockers: staying } : await askOnce(database, step, budget, attempt);
     if ('heldMs' in made) return made;
-    if (made.blockers.length > 0) blockers = made.blockers;
+    blockers = made.blockers ?? blockers;
     if (attempt >= budget.lockAttempts) throw lockNotObtained(step, budget, attempt, blockers, made.refused);
     await rest((budget.pauseMs ?? growingPause)(attempt), budget);
   }
 }
 
-/** An attempt that came to nothing: who was in the way, and the server's answer when it was asked. */
+/** An attempt that came to nothing: who was in the way, undefined when nobody could look, and the server's answer when it was asked. */
 interface NotObtained {
-  readonly blockers: readonly LockBlocker[];
+  readonly blockers: readonly LockBlocker[] | undefined;
   readonly refused?: unknown;
 }
 
@@ -75,7 +75,7 @@ async function askOnce(
   budget: DdlBudget,
   attempt: number,
 ): Promise<DdlOutcome | NotObtained> {
-  let blockers: readonly LockBlocker[] = [];
+  let blockers: readonly LockBlocker[] | undefined;
   const text = ddlMessage(step, budget.lockBudgetMs, attempt);
   try {
     const timing = await database.ddl.session(`step ${step.name}`, async (client) => {
@@ -113,6 +113,9 @@ async function askOnce(
 
 const rest = (ms: number, { signal }: DdlBudget): Promise<void> => pause(ms, undefined, signal ? { signal } : {});
 
+/** Of one attempt, however large its budget: who waits for hours holds up everything that comes after the step, and its error. */
+const holderWaitMsMax = 30_000;
+
 /**
  * Whoever asks for a lock that is held makes every later statement on the table wait behind the request. So, bounded, nothing is asked for while
  * - maintenance runs: with a lock budget below deadlock_timeout an autovacuum is never cancelled for us (DESIGN section 2, trap 13);
@@ -123,7 +126,7 @@ const rest = (ms: number, { signal }: DdlBudget): Promise<void> => pause(ms, und
  */
 async function standAside(database: Database, step: DdlStep, budget: DdlBudget): Promise<readonly LockBlocker[]> {
   const began = performance.now();
-  const holderWaitMs = budget.holderWaitMs ?? 10 * budget.lockBudgetMs;
+  const holderWaitMs = budget.holderWaitMs ?? Math.min(10 * budget.lockBudgetMs, holderWaitMsMax);
   let staying: readonly LockBlocker[] | undefined;
   for (;;) {
     const { maintenance, ourReaders } = await longHolders(database.state, step.relids);
@@ -133,7 +136,7 @@ async function standAside(database: Database, step: DdlStep, budget: DdlBudget):
     const upkeep = (maintenance || ourReaders) && waitedMs < (budget.maintenanceWaitMs ?? 60_000);
     if (!upkeep && (open.length === 0 || waitedMs >= holderWaitMs)) return staying;
     // pages of ours follow each other with a short rest between rounds
-    await rest(maintenance ? 200 : 50, budget);
+    await rest(ourReaders ? 50 : 200, budget);
   }
 }
 

@@ -16,7 +16,7 @@ export interface OtherSession {
 export async function otherSessions(client: Client, own: readonly number[]): Promise<readonly OtherSession[]> {
   const { rows } = await client.query<OtherSession & { [column: string]: unknown }>(
     `select pid, application_name as application, coalesce(usename::text, '') as "user" from pg_stat_activity
-      where datname = current_database() and application_name like 'highwater/%' and pid <> all($1::int[]) order by application_name, pid`,
+      where datname = current_database() and application_name like 'highwater/%' and pid <> all($1::int[]) and pid <> pg_backend_pid() order by application_name, pid`,
     [[...own]],
   );
   return rows;
