@@ -107,11 +107,17 @@ async function twoLooks(): Promise<void> {
   await waitFor('another look', async () => ((await lookedAt()) ?? first) !== first);
 }
 
+/** Older than a quarter of the budgets below. */
+async function oldTransaction(): Promise<pg.Client> {
+  const client = await session();
+  await client.query('begin; select from flat');
+  await client.query('select pg_sleep(0.1)');
+  return client;
+}
+
 describe('transactions that hold the table already', () => {
   it('are let finish before the lock is asked for when they are older than ordinary work', async () => {
-    const old = await session();
-    await old.query('begin; select from flat');
-    await old.query('select pg_sleep(0.1)');
+    const old = await oldTransaction();
     const attempt = attemptDdl(p.database, guardOfFlat(), { lockBudgetMs: 200, lockAttempts: 1, holderWaitMs: 20_000 });
     attempt.catch(() => undefined);
     await twoLooks();
@@ -122,9 +128,7 @@ describe('transactions that hold the table already', () => {
   });
 
   it('that stay are named, and the application never waited: the lock was not asked for', async () => {
-    const old = await session();
-    await old.query('begin; select from flat');
-    await old.query('select pg_sleep(0.1)');
+    await oldTransaction();
     const app = await session();
     await app.query(`set lock_timeout = '100ms'`);
     const budget = { lockBudgetMs: 400, lockAttempts: 2, pauseMs: () => 10, holderWaitMs: 300 };

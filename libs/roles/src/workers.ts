@@ -4,6 +4,7 @@ import type { BrokenStream } from '@highwater/change-stream';
 import type { KafkaSettings } from '@highwater/messaging';
 import type { Limits } from '@highwater/plan';
 import { listMigrations, type RegisteredMigration } from '@highwater/target-db';
+import { complain } from './complain.js';
 import { runCommand, type ControlContext } from './control/context.js';
 import { publishedSources } from './control/published-tables.js';
 import { resolveOrRemember, type ResolvedPlan } from './control/resolve.js';
@@ -40,7 +41,7 @@ export class Workers {
   private running: Promise<void> | undefined;
   private readonly workers = new Map<string, Worker>();
   private readonly reporter: WorkerReporter;
-  /** What was said last, by worker: an outage of hours is one line of the log, not three a second. */
+  /** What was complained of last, by worker. */
   private readonly said = new Map<string, string>();
   reason: string | null = null;
 
@@ -111,9 +112,7 @@ export class Workers {
   }
 
   private complain(of: string, error: unknown, fields: object, text: string): void {
-    const message = messageOf(error);
-    this.context.logger[this.said.get(of) === message ? 'debug' : 'warn']({ ...fields, err: error }, text);
-    this.said.set(of, message);
+    this.said.set(of, complain(this.context.logger, this.said.get(of), error, fields, text));
   }
 
   private async reconcile(migration: RegisteredMigration, failures: string[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { messageOf } from '@highwater/kernel';
 import { listMigrations, migrationsToRollBack, tryLead } from '@highwater/target-db';
+import { complain } from '../complain.js';
 import type { ControlContext } from './context.js';
 import { MigrationProcess } from './migration-process.js';
 
@@ -45,12 +45,7 @@ export class Control {
       try {
         await this.lead();
       } catch (error) {
-        const message = messageOf(error);
-        this.context.logger[this.reason === message ? 'debug' : 'warn'](
-          { err: error },
-          'control is interrupted; it tries again',
-        );
-        this.reason = message;
+        this.reason = complain(this.context.logger, this.reason, error, {}, 'control is interrupted; it tries again');
       }
       await pause(standbyEveryMs, undefined, { signal }).catch(() => undefined);
     }

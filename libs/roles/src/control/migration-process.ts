@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { isHighwaterError, messageOf } from '@highwater/kernel';
+import { isHighwaterError } from '@highwater/kernel';
 import {
   evaluateReadiness,
   readinessSubject,
@@ -20,6 +20,7 @@ import {
   saveEvaluation,
   type RegisteredMigration,
 } from '@highwater/target-db';
+import { complain } from '../complain.js';
 import { bridgeInUse } from './codes.js';
 import { budgetOf } from './acts/budget.js';
 import { bridgeJudged } from './acts/bridge-unused.js';
@@ -125,13 +126,8 @@ export class MigrationProcess {
         said = '';
       } catch (error) {
         if (signal.aborted) return;
-        const fields = { migrationId: this.migration.id, loop: name, err: error };
-        // an outage of hours is one line of the log
-        this.context.logger[messageOf(error) === said ? 'debug' : 'warn'](
-          fields,
-          `control loop ${name} failed; it goes on`,
-        );
-        said = messageOf(error);
+        const fields = { migrationId: this.migration.id, loop: name };
+        said = complain(this.context.logger, said, error, fields, `control loop ${name} failed; it goes on`);
         await pause(1_000, undefined, { signal }).catch(() => undefined);
       }
       await pause(everyMs, undefined, { signal }).catch(() => undefined);
