@@ -106,17 +106,11 @@ describe('a stream that breaks, under two processes', () => {
       const all = (await engine().control.events('hostile', 0, 200)).map((event) => event.type);
       return all.lastIndexOf('BecameReady') > all.indexOf('StreamBroken') && all;
     });
-    expect(
-      types.slice(types.indexOf('StreamBroken')).filter((type) => /^(Stream|Sweep|CeasedReady|BecameReady)/.test(type)),
-    ).toEqual(
-      expect.arrayContaining([
-        'StreamBroken',
-        'CeasedReady',
-        'StreamOpened',
-        'SweepStarted',
-        'SweepCompleted',
-        'BecameReady',
-      ]),
+    // CeasedReady is the first or the second: a slot that is gone may be seen by readiness before the relay has said so
+    const since = types.slice(types.indexOf('BecameReady') + 1);
+    expect(since).toEqual(expect.arrayContaining(['StreamBroken', 'CeasedReady']));
+    expect(since.filter((type) => /^(Stream|Sweep)|^BecameReady/.test(type))).toEqual(
+      expect.arrayContaining(['StreamBroken', 'StreamOpened', 'SweepStarted', 'SweepCompleted', 'BecameReady']),
     );
     await done(await engine().control.cutover('hostile', { generation: second }, by));
     const { rows } = await prepared.admin.query(
