@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseLsn } from '@highwater/kernel';
@@ -219,7 +221,7 @@ it('a sweeper stops in the middle of a vacuum, which may take minutes', async ()
   expect([sweeper.status().state, await vacuums(), said]).toEqual(['stopped', 0, []]);
 });
 
-it('a Kafka that is away keeps neither the sweep of another migration waiting nor what is told of it', async () => {
+it('a Kafka that answers nothing keeps neither what is new in another migration waiting nor what is told of it', async () => {
   const { p } = await docs();
   const { admin, database } = p;
   const stream: StreamInfo = {
@@ -235,26 +237,41 @@ it('a Kafka that is away keeps neither the sweep of another migration waiting no
     systemIdentifier: '1',
   };
   const other = docsPlan.replace('migration: docs', 'migration: other');
-  await admin.query(
-    `insert into highwater.migration (id, short, plan_source, plan_hash) values ('other', '00000000', $1, 'x')`,
-    [other],
-  );
-  await admin.query(`update highwater.migration set phase = 'sweeping', epoch = 1`);
-  await admin.query(`update highwater.migration set stream = $1 where id = 'docs'`, [stream]);
+  await admin.query(`update highwater.migration set phase = 'sweeping', epoch = 1, stream = $1`, [stream]);
   const warned: string[] = [];
   const logger = Object.assign(createLogger({ name: 'test', level: 'fatal' }), {
     warn: (_: object, what: string): void => void warned.push(what),
   });
-  const kafka = { brokers: ['127.0.0.1:1'], clientId: 'test', topicPrefix: 'docs' };
+  const asking: Socket[] = [];
+  const swallows = createServer((socket) => void asking.push(socket.resume())).listen(0, '127.0.0.1');
+  const letGo = (): void => {
+    swallows.close();
+    for (const socket of asking) socket.destroy();
+  };
+  await once(swallows, 'listening');
+  const broker = `127.0.0.1:${(swallows.address() as AddressInfo).port}`;
+  const kafka = { brokers: [broker], clientId: 'test', topicPrefix: 'docs' };
   const context = { database, kafka, logger, metrics: createMetrics() } as unknown as ControlContext;
   const workers = new Workers(context, new Set(['sweeper', 'filler']), { onFatal: () => undefined });
-  closing.push(() => workers.stop());
+  closing.push(async () => {
+    letGo();
+    await workers.stop();
+  });
   workers.start();
+  await waitFor('the filler to ask for Kafka', () => asking.length > 0, { describe: () => workers.status() });
+  // new while that reconcile is under way, and for as long as nothing is let go
+  await admin.query(
+    `insert into highwater.migration (id, short, plan_source, plan_hash, phase, epoch) values ('other', '00000000', $1, 'x', 'sweeping', 1)`,
+    [other],
+  );
   const told = async (): Promise<string[]> =>
     (await Promise.all(['docs', 'other'].map((id) => readWorkers(database.state, id)))).flat().map(({ role }) => role);
   await waitFor('both sweeps to be told', async () => (await told()).length === 2, { describe: told });
-  expect(warned).toEqual([]); // the filler still asks for Kafka
-  await waitFor('the filler to be told of', () => warned.length > 0, { describe: () => workers.status() });
+  expect([warned, workers.reason]).toEqual([[], null]); // the filler still asks for Kafka
+  letGo();
+  await waitFor('the filler to be told of', () => workers.reason !== null, { describe: () => workers.status() });
+  expect(workers.reason).toMatch(/^filler of migration "docs": /);
+  expect([...new Set(warned)]).toEqual(['worker could not be started or stopped; tried again']);
 });
 
 it('of tail passes that are long over the sums are kept', async () => {

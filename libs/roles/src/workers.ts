@@ -10,6 +10,7 @@ import { publishedSources } from './control/published-tables.js';
 import { resolveOrRemember, type ResolvedPlan } from './control/resolve.js';
 import type { ProcessRole } from './engine-port.js';
 import { Filler } from './filler/filler.js';
+import { Reconciles } from './reconciles.js';
 import { Relay } from './relay/relay.js';
 import { Sweeper } from './sweeper/sweeper.js';
 import { fillerSays, relaySays, sweeperSays, WorkerReporter, type Said } from './worker-report.js';
@@ -43,7 +44,9 @@ export class Workers {
   private readonly reporter: WorkerReporter;
   /** What was complained of last, by worker. */
   private readonly said = new Map<string, string>();
-  reason: string | null = null;
+  private readonly reconciles = new Reconciles();
+  /** Why the migrations could not be listed, the last time that they were asked for. */
+  private away: string | null = null;
 
   constructor(
     private readonly context: ControlContext,
@@ -56,6 +59,11 @@ export class Workers {
     this.reporter = new WorkerReporter(context.database.state, context.database.instance);
   }
 
+  /** Why not everything runs that should; null: nothing is known to be missing. */
+  get reason(): string | null {
+    return this.away ?? this.reconciles.failure;
+  }
+
   start(): void {
     this.running ??= Promise.all([this.live(), this.report()]).then(() => undefined);
   }
@@ -64,6 +72,7 @@ export class Workers {
   async stop(): Promise<void> {
     this.ended.abort();
     await this.running;
+    await this.reconciles.ended(); // what one of them has begun to start is stopped with the others
     await Promise.all([...this.workers.values()].map((worker) => worker.stop()));
     this.workers.clear();
     await this.reporter.forget().catch(() => undefined); // a database that is away misses us soon enough
@@ -82,13 +91,12 @@ export class Workers {
     while (!signal.aborted) {
       try {
         const migrations = await listMigrations(this.context.database.state);
-        const failures: string[] = [];
-        // side by side: what waits for Kafka in one must not keep the sweep of another waiting
-        await Promise.all(migrations.map((migration) => this.reconcile(migration, failures)));
-        this.reason = failures[0] ?? null;
+        // side by side, and none waited for: what waits for Kafka in one must keep nothing waiting that is new in another
+        this.reconciles.begin(migrations, (migration) => this.reconcile(migration));
+        this.away = null;
         this.said.delete('');
       } catch (error) {
-        this.reason = messageOf(error);
+        this.away = messageOf(error);
         this.complain('', error, {}, 'workers could not be reconciled; tried again');
       }
       await pause(lookEveryMs, undefined, { signal }).catch(() => undefined);
@@ -115,7 +123,9 @@ export class Workers {
     this.said.set(of, complain(this.context.logger, this.said.get(of), error, fields, text));
   }
 
-  private async reconcile(migration: RegisteredMigration, failures: string[]): Promise<void> {
+  /** Answers what the first worker failed of that could not be started or stopped; null: none did. */
+  private async reconcile(migration: RegisteredMigration): Promise<string | null> {
+    const failures: string[] = [];
     const { epoch, stream, phase, limits, schemaChanged } = migration;
     const streaming = stream !== null && this.context.kafka !== undefined && phase !== 'finished';
     const wanted = new Map<ProcessRole, string>();
@@ -137,6 +147,7 @@ export class Workers {
         const fields = { migrationId: migration.id, role };
         this.complain(`${role}/${migration.id}`, error, fields, 'worker could not be started or stopped; tried again');
       }
+    return failures[0] ?? null;
   }
 
   private async reconcileOne(
