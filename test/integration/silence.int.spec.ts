@@ -35,14 +35,15 @@ it('a statement on a connection that a firewall forgot ends; one that may take l
   await fresh.end();
 });
 
-/** Of a server that greets and answers nothing more, as one behind a firewall that has just forgotten the connection. */
-async function mute(): Promise<DatabaseSettings> {
+/** Of a server that greets (or not) and answers nothing more, as one behind a firewall that has just forgotten the connection. */
+async function mute({ greets }: { greets: boolean }): Promise<{ settings: DatabaseSettings; sockets: Set<Socket> }> {
   const sockets = new Set<Socket>();
   const authenticated = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0]);
   const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
   const server = createServer((socket) => {
     sockets.add(socket.on('error', () => undefined));
-    socket.once('data', () => socket.write(Buffer.concat([authenticated, readyForQuery])));
+    if (greets) socket.once('data', () => socket.write(Buffer.concat([authenticated, readyForQuery])));
+    else socket.resume();
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   onTestFinished(() => {
@@ -50,17 +51,34 @@ async function mute(): Promise<DatabaseSettings> {
     sockets.forEach((socket) => socket.destroy());
   });
   const url = `postgres://user@127.0.0.1:${(server.address() as AddressInfo).port}/database`;
-  return { urls: { stream: url, fill: url, state: url, ddl: url } };
+  return { settings: { urls: { stream: url, fill: url, state: url, ddl: url } }, sockets };
 }
 
+const never = (): never => {
+  throw new Error('nothing streams');
+};
+const handlers = { onServer: never, onStreaming: never, onMessage: never, onKeepalive: never, acknowledged: never };
+
 it('whoever asks for the lead, or for a slot, does not wait for a server that fell silent right after it was connected to', async () => {
-  const settings = await mute();
+  const { settings } = await mute({ greets: true });
   const asking = tryLead(settings, 'control', () => undefined, 500);
   await expect(withinLimit('the lead to be given up', asking, 10_000)).rejects.toThrow(/the server was silent/);
-  const never = (): never => {
-    throw new Error('nothing streams');
-  };
-  const handlers = { onServer: never, onStreaming: never, onMessage: never, onKeepalive: never, acknowledged: never };
   const reading = new SlotReader(settings, 'slot', 'publication', handlers, 0, 500).run();
   await expect(withinLimit('the stream to be given up', reading, 10_000)).rejects.toThrow(/silent before it streamed/);
+});
+
+it('a stream that is given up while it is being connected ends at once, and leaves no connection', async () => {
+  const { settings, sockets } = await mute({ greets: false });
+  for (const moment of ['while it connects', 'before its client is there', 'before it was asked to']) {
+    const reader = new SlotReader(settings, 'slot', 'publication', handlers);
+    const connectedBefore = sockets.size;
+    const closing = moment === 'before it was asked to' ? reader.close() : undefined;
+    const reading = reader.run();
+    if (moment === 'while it connects') await waitFor('the connection', () => sockets.size > connectedBefore);
+    await withinLimit(`close ${moment}`, closing ?? reader.close(), 5_000);
+    await withinLimit(`the end of a run that was closed ${moment}`, reading, 5_000);
+    await waitFor(`no connection, closed ${moment}`, () => [...sockets].every((socket) => socket.closed), {
+      timeoutMs: 15_000,
+    });
+  }
 });

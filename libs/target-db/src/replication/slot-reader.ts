@@ -75,6 +75,8 @@ export class SlotReader extends LogicalReplicationService {
   private silenceMsMax = silenceMsMin;
   private heardAt = 0;
   private paused = false;
+  private closed: () => void = () => undefined;
+  private readonly untilClosed = new Promise<void>((resolve) => (this.closed = resolve));
 
   constructor(
     settings: DatabaseSettings,
@@ -97,6 +99,7 @@ export class SlotReader extends LogicalReplicationService {
 
   /** Streams until `close` (resolves) or an error (rejects with the driver's own error: callers decide on its SQLSTATE). */
   async run(): Promise<void> {
+    if (this.ended) return;
     this.on('error', (error) => this.fail(error));
     this.on('data', (_lsn, message) => this.guarded(() => this.deliver(message as ReplicationMessage)));
     this.on('heartbeat', (lsn, _at, replyRequested) =>
@@ -123,13 +126,17 @@ export class SlotReader extends LogicalReplicationService {
       () => this.fail(new Error('connection terminated: the server was silent before it streamed')),
       this.connectMs,
     );
+    const subscribed = this.subscribe(plugin, this.slot, '0/0');
     try {
-      await this.subscribe(plugin, this.slot, '0/0');
+      // the driver never answers a `connect` whose client was ended before it came to anything (pg 8.23): whoever waited for that alone would wait for good
+      await Promise.race([subscribed, this.untilClosed]);
     } catch (error) {
       throw this.failure ?? error;
     } finally {
       clearTimeout(connecting);
       await this.close();
+      // closed before its client was there: what comes of it is closed too, and nobody asks any more
+      void subscribed.catch(() => undefined).finally(() => this.close());
     }
     if (this.failure) throw this.failure;
   }
@@ -159,9 +166,11 @@ export class SlotReader extends LogicalReplicationService {
     if (this.timer) clearInterval(this.timer);
     const { _connection: connection, _client: client } = this.internals();
     client?.on('error', () => undefined); // the library takes its listener off; an unheard error would end the process
-    connection?.stream.destroy(); // a graceful end would wait behind what the server still has to send
+    // a graceful end would wait behind what the server still has to send; one that is being connected, for its first answer
+    (connection ?? client?.connection)?.stream.destroy();
     await this.stop().catch(() => undefined);
     client?.on('error', () => undefined);
+    this.closed();
   }
 
   /** The library's timer path calls this with a received position; the only status messages are ours. */
@@ -229,12 +238,14 @@ export class SlotReader extends LogicalReplicationService {
   }
 }
 
+interface Connection {
+  readonly stream: { pause(): void; resume(): void; destroy(): void };
+  sendCopyFromChunk(chunk: Buffer): void;
+}
 interface LibraryInternals {
-  readonly _connection: {
-    readonly stream: { pause(): void; resume(): void; destroy(): void };
-    sendCopyFromChunk(chunk: Buffer): void;
-  } | null;
-  readonly _client: { on(event: 'error', listener: () => void): void } | null;
+  /** Once it is connected. */
+  readonly _connection: Connection | null;
+  readonly _client: { readonly connection: Connection; on(event: 'error', listener: () => void): void } | null;
 }
 
 /** `search_path` takes a list, the others one quoted text. */
