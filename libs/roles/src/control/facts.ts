@@ -12,6 +12,7 @@ import { bridgeJudged } from './acts/bridge-unused.js';
 import { afterBridge, isWanted } from './acts/verify.js';
 import type { ControlContext } from './context.js';
 import { entityFacts, epochOf } from './entity-passes.js';
+import { finishAsked } from './finish-asked.js';
 import type { NullCounts } from './null-counts.js';
 import type { ProcessFacts } from './process-facts.js';
 import type { ProcessState } from './process-state.js';
@@ -93,12 +94,6 @@ export async function readFacts(
   };
   return { facts, progress };
 }
-
-/** Of several the one that has begun to take things away, else what was asked for last: `--after 24h` is no promise against `--bridge-unused`. Pure. */
-export const finishAsked = (operations: readonly StoredOperation[]): StoredOperation | undefined => {
-  const asked = operations.filter(({ verb }) => verb === 'finish');
-  return asked.find(bridgeJudged) ?? asked.at(-1);
-};
 
 async function readVerificationWork(
   { database }: ControlContext,

@@ -44,6 +44,7 @@ import { projectState, streamOf, type ControlContext } from './context.js';
 import { issueReadiness } from './issue-readiness.js';
 import { readEntities } from './entity-status.js';
 import { readFacts } from './facts.js';
+import { finishWords } from './finish-asked.js';
 import { nextAct, type Act } from './next-act.js';
 import { notCounted, readNullCounts, type NullCounts } from './null-counts.js';
 import { observe } from './observe.js';
@@ -288,10 +289,9 @@ export class MigrationProcess {
     const open = await openOperations(context.database.state, process.id);
     const operation = open.find((one) => one.id === act.operationId);
     if (!operation) return;
-    const { afterMs } = operation.request;
     const result =
       act.kind === 'finish'
-        ? await finish(context, process, state, operation, signal, typeof afterMs === 'number' ? { afterMs } : {})
+        ? await finish(context, process, state, operation, signal, finishWords(open))
         : await rollBack(context, process, state, operation, signal);
     // a finish that was asked for with more patience has come true as well
     for (const one of open.filter(({ verb }) => verb === act.kind))

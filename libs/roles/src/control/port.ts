@@ -90,7 +90,10 @@ export interface MigrationControl {
   halt(id: string, context: CommandContext): Promise<Operation>;
   finish(
     id: string,
-    /** `bridgeUnused`: the operator's word that nobody needs the bridge; needed where no stream reports who does. */
+    /**
+     * `bridgeUnused`: the operator's word that nobody needs the bridge; needed where no stream reports who does. Of several that were asked for the
+     * last word on it, or on `afterMs`, counts; one without either takes none back.
+     */
     input: {
       readonly afterMs?: number;
       readonly bridgeUnused?: boolean;

@@ -10,6 +10,7 @@ import {
 } from '@highwater/target-db';
 import { failpoint } from '@highwater/telemetry';
 import { issue, type ControlContext } from '../context.js';
+import type { FinishWords } from '../finish-asked.js';
 import type { ProcessState } from '../process-state.js';
 import { assertBridgeUnused, bridgeJudged, judged } from './bridge-unused.js';
 import { budgetOf } from './budget.js';
@@ -25,12 +26,12 @@ export async function finish(
   state: LiveMigration,
   operation: StoredOperation,
   signal: AbortSignal,
-  asked: { afterMs?: number },
+  words: FinishWords,
 ): Promise<{ leftovers: string[] }> {
   const { database } = context;
   if (!bridgeJudged(operation)) {
-    if (operation.request['bridgeUnused'] !== true)
-      await assertBridgeUnused(context, process, state, Math.max(state.windowMs, asked.afterMs ?? 0), signal);
+    if (!words.bridgeUnused)
+      await assertBridgeUnused(context, process, state, Math.max(state.windowMs, words.afterMs ?? 0), signal);
     await markOperation(database.state, operation.id, 'running', { result: judged });
   }
   await failpoint('finish.afterJudged');
