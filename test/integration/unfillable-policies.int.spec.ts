@@ -137,6 +137,9 @@ describe('a list longer than anybody reads', () => {
         cursor = body.nextCursor;
       }
       expect([paged.size, pages]).toEqual([total + 2, total / 1_000 + 1]);
+      // the last thousand of all, full, and nothing behind it
+      const { body: last } = await page(`&offset=${total + 2 - 1_000}`).expect(200);
+      expect([last.rows.length, last.nextCursor]).toEqual([1_000, null]);
       const { body: second } = await page('&offset=2').expect(200);
       const { body: first } = await api().get('/migrations/many/unfillable?limit=2').expect(200);
       const { body: after } = await page(`&cursor=${first.nextCursor as string}`).expect(200);

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, it } from 'vitest';
-import { cursorOf, placeOf, type Place } from './cursor.js';
+import { cursorOf, cutPage, placeOf, type Place } from './cursor.js';
 
 describe('cursor', () => {
   it.each<Place>([
@@ -28,5 +28,18 @@ describe('cursor', () => {
     ].map((parts) => [Buffer.from(JSON.stringify(parts)).toString('base64url'), JSON.stringify(parts)]),
   ] as [string, string][])('%s (%s) is refused before it gets near a statement', (cursor) => {
     expect(() => placeOf(cursor)).toThrow(expect.objectContaining({ code: 'HW6023' }));
+  });
+});
+
+it.each([
+  [[], 2, [], null],
+  [['a'], 2, ['a'], null],
+  [['a', 'b'], 2, ['a', 'b'], null],
+  [['a', 'b', 'c'], 2, ['a', 'b'], 'b'],
+])('of %j, read for a page of %i, %j are shown and the next page begins behind %j', (read, limit, shown, behind) => {
+  const place = (key: string): Place => ({ list: 'rows', number: 0, at: [[key]] });
+  expect(cutPage(read, limit, place)).toEqual({
+    rows: shown,
+    nextCursor: behind === null ? null : cursorOf(place(behind)),
   });
 });

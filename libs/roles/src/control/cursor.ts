@@ -20,6 +20,17 @@ export function placeOf(cursor: string): Place {
   return { list, number, at };
 }
 
+/** What was read for a page is one row more where another page follows, so that `nextCursor` leads to no empty one. */
+export function cutPage<Row>(
+  read: readonly Row[],
+  limit: number,
+  placeAt: (last: Row) => Place,
+): { readonly rows: readonly Row[]; readonly nextCursor: string | null } {
+  const rows = read.slice(0, limit);
+  const last = rows.at(-1);
+  return { rows, nextCursor: last === undefined || read.length <= limit ? null : cursorOf(placeAt(last)) };
+}
+
 export const notOurs = (): HighwaterError =>
   new HighwaterError(
     badCursor,

@@ -1,6 +1,6 @@
 import type { LiveMigration } from '@highwater/migration';
 import type { ControlContext } from './context.js';
-import { cursorOf, notOurs, placeOf, type Place } from './cursor.js';
+import { cutPage, notOurs, placeOf, type Place } from './cursor.js';
 import type { Page, UnfillableListFilter, UnfillableListView, UnfillableRowView } from './port.js';
 import { entrySources, namedEntries, viewOf, withPolicy, type EntryRow, type EntrySource } from './unfillable-view.js';
 
@@ -103,18 +103,19 @@ export async function listUnfillable(
   const of = from && all[begin];
   if (from !== undefined && (of === undefined || !entrySources[of.name].order.isPlace(from.at))) throw notOurs();
   const limit = Math.max(1, Math.min(page.limit, pageRowsMax));
-  const rows: UnfillableRowView[] = [];
-  const view = viewOf(state);
+  const read: { readonly section: Section; readonly row: EntryRow }[] = [];
   let skip = page.offset ?? 0;
-  const batch = { rows: Math.min(pageRowsMax, skip + limit), from: from?.at };
-  for await (const { section, rows: found } of pages(context, id, all.slice(begin), page, batch)) {
-    const taken = found.slice(skip, skip + limit - rows.length);
-    skip = Math.max(0, skip - found.length);
-    rows.push(...taken.map(view));
-    const last = taken.at(-1);
-    if (rows.length < limit || last === undefined) continue;
-    const at = entrySources[section.name].order.place(last);
-    return { rows, nextCursor: cursorOf({ list: section.name, number: section.number, at }) };
+  const batch = { rows: Math.min(pageRowsMax, skip + limit + 1), from: from?.at };
+  for await (const { section, rows } of pages(context, id, all.slice(begin), page, batch)) {
+    read.push(...rows.slice(skip, skip + limit + 1 - read.length).map((row) => ({ section, row })));
+    skip = Math.max(0, skip - rows.length);
+    if (read.length > limit) break;
   }
-  return { rows, nextCursor: null };
+  const { rows, nextCursor } = cutPage(read, limit, ({ section: { name, number }, row }) => ({
+    list: name,
+    number,
+    at: entrySources[name].order.place(row),
+  }));
+  const view = viewOf(state);
+  return { rows: rows.map(({ row }) => view(row)), nextCursor };
 }

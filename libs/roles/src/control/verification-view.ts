@@ -2,7 +2,7 @@ import type { LiveMigration } from '@highwater/migration';
 import { readEntityPasses, readMismatches, readVerification } from '@highwater/target-db';
 import type { ControlContext } from './context.js';
 import { beforeBridge } from './acts/verify.js';
-import { cursorOf, notOurs, placeOf } from './cursor.js';
+import { cutPage, notOurs, placeOf } from './cursor.js';
 import { plannedEntities } from './planned-entities.js';
 import type { Page, TableFilter, VerificationView, VerifiedEntity, VerifiedTable } from './port.js';
 import { targetsNamed } from './targets-named.js';
@@ -21,13 +21,17 @@ export async function verificationView(
     target: state.targets[targetNo]?.target ?? '',
   });
   const limit = Math.min(page.limit, 1_000);
-  const found = await readMismatches(access, id, {
-    limit,
+  const read = await readMismatches(access, id, {
+    limit: limit + 1,
     offset: page.offset ?? 0,
     after: page.cursor === undefined ? undefined : mismatchAt(page.cursor),
     targetNos,
   });
-  const last = found.length < limit ? undefined : found.at(-1);
+  const { rows: found, nextCursor } = cutPage(read, limit, ({ targetNo, key }) => ({
+    list: mismatches,
+    number: targetNo,
+    at: [key],
+  }));
   const { verification } = state;
   const passes = await readEntityPasses(access, id);
   return {
@@ -60,7 +64,7 @@ export async function verificationView(
       kept,
       foundAt,
     })),
-    nextCursor: last === undefined ? null : cursorOf({ list: mismatches, number: last.targetNo, at: [last.key] }),
+    nextCursor,
   };
 }
 
