@@ -34,7 +34,9 @@ const slot = { retainedBytes: 6 << 20, limitBytes: 10 << 20, percent: 60, active
 
 it.each([
   [{ bytesPerSecond: 1 << 20, lostInMs: 4_000 }, '6.0 MiB of 10.0 MiB (60%), +1.0 MiB/s, lost in 4s at that rate, active'],
-  [{ bytesPerSecond: -2048, lostInMs: null }, '6.0 MiB of 10.0 MiB (60%), -2.0 KiB/s, time until lost unknown, active'],
+  [{ bytesPerSecond: -2048, lostInMs: null }, '6.0 MiB of 10.0 MiB (60%), -2.0 KiB/s, not growing, active'],
+  [{ bytesPerSecond: 0, lostInMs: null }, '6.0 MiB of 10.0 MiB (60%), +0 B/s, not growing, active'],
+  [{ bytesPerSecond: 2048, lostInMs: null }, '6.0 MiB of 10.0 MiB (60%), +2.0 KiB/s, time until lost unknown, active'],
   [{ bytesPerSecond: null, lostInMs: null }, '6.0 MiB of 10.0 MiB (60%), growth unknown, time until lost unknown, active'],
 ])('says of the slot how full it is, how fast it fills and when it is lost: %j', (rate, said) => {
   expect(statusBlock({ ...status, slot: { ...slot, ...rate } })).toContain(`slot       ${said}\n`);

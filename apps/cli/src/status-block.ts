@@ -81,7 +81,7 @@ function streamOf({ stream, epoch, fence, lag, slot, hints }: MigrationStatusVie
   ];
 }
 
-/** `1.2 GiB of 20.0 GiB (6%), +1.0 MiB/s, lost in 5h13m, active`; what is not known is called so. */
+/** `1.2 GiB of 20.0 GiB (6%), +1.0 MiB/s, lost in 5h13m at that rate, active`; what is not known is called so, what does not grow is not lost. */
 function slotText(slot: NonNullable<MigrationStatusView['slot']>): string {
   const { retainedBytes, limitBytes, percent, bytesPerSecond, lostInMs, active } = slot;
   const share = percent === null ? 'no limit' : `${percent}%`;
@@ -89,7 +89,12 @@ function slotText(slot: NonNullable<MigrationStatusView['slot']>): string {
     bytesPerSecond === null
       ? 'growth unknown'
       : `${bytesPerSecond < 0 ? '-' : '+'}${bytes(Math.abs(bytesPerSecond))}/s`;
-  const lost = lostInMs === null ? 'time until lost unknown' : `lost in ${formatDuration(lostInMs)} at that rate`;
+  const lost =
+    lostInMs !== null
+      ? `lost in ${formatDuration(lostInMs)} at that rate`
+      : bytesPerSecond !== null && bytesPerSecond <= 0
+        ? 'not growing'
+        : 'time until lost unknown';
   return `${bytes(retainedBytes)} of ${bytes(limitBytes)} (${share}), ${grows}, ${lost}, ${active ? 'active' : 'not active'}`;
 }
 
