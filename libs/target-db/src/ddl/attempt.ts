@@ -1,11 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { HighwaterError } from '@highwater/kernel';
 import { failpoint, type Failpoint } from '@highwater/telemetry';
-import { describeBlocker, longHolders, readBlockers, type LockBlocker } from '../blockers/blockers.js';
+import { longHolders, readBlockers, type LockBlocker } from '../blockers/blockers.js';
 import type { Client, Database, Row } from '../session/database.js';
 import { databaseError, isConnectionLoss } from '../session/errors.js';
 import { isSqlstate, sqlstate } from '../session/sqlstate.js';
 import { ddlCodes } from './codes.js';
+import { lockNotObtained } from './lock-not-obtained.js';
 import { ddlMessage, type DdlStep } from './message.js';
 
 /** The waits one step may cause; from the plan's limits. */
@@ -51,14 +52,17 @@ const rowsOf = (answer: unknown): Row[][] =>
  */
 export async function attemptDdl(database: Database, step: DdlStep, budget: DdlBudget): Promise<DdlOutcome> {
   let blockers: readonly LockBlocker[] = [];
+  let unasked = 0;
   for (let attempt = 1; ; attempt += 1) {
     budget.signal?.throwIfAborted();
     const staying = await standAside(database, step, budget);
+    if (staying.length > 0) unasked += 1;
     const made: DdlOutcome | NotObtained =
       staying.length > 0 ? { blockers: staying } : await askOnce(database, step, budget, attempt);
     if ('heldMs' in made) return made;
     blockers = made.blockers ?? blockers;
-    if (attempt >= budget.lockAttempts) throw lockNotObtained(step, budget, attempt, blockers, made.refused);
+    if (attempt >= budget.lockAttempts)
+      throw lockNotObtained(step, budget.lockBudgetMs, { asked: attempt - unasked, unasked }, blockers, made.refused);
     await rest((budget.pauseMs ?? growingPause)(attempt), budget);
   }
 }
@@ -168,34 +172,6 @@ function watch(
     readBlockers(database.state, relids, pid === undefined ? {} : { blockingPid: pid }).then(found, () => undefined); // naming is best effort
   }, budgetMs / 2);
   return { stop: () => clearTimeout(timer) };
-}
-
-function lockNotObtained(
-  step: DdlStep,
-  budget: DdlBudget,
-  attempts: number,
-  blockers: readonly LockBlocker[],
-  cause: unknown,
-): HighwaterError {
-  const names = blockers.map(describeBlocker);
-  const autovacuum = blockers.some((b) => b.kind === 'autovacuum');
-  return new HighwaterError(
-    ddlCodes.lockNotObtained,
-    'backoff',
-    `step ${step.name} on ${step.table}: ${step.lockMode} lock not obtained in ${attempts} attempts of ${budget.lockBudgetMs} ms; ` +
-      (names.length > 0 ? names.join('; ') : 'nobody was seen holding it, the step itself took longer than its budget'),
-    {
-      step: step.name,
-      table: step.table,
-      attempts,
-      blockers: names,
-      reason: autovacuum ? 'AutovacuumRunning' : 'LockHeld',
-    },
-    autovacuum
-      ? 'wait until the vacuum of this table is done'
-      : 'wait for the named session, or end it with pg_terminate_backend(pid)',
-    cause === undefined ? {} : { cause },
-  );
 }
 
 function refusal(step: DdlStep, error: unknown): HighwaterError {

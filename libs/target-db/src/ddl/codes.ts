@@ -2,7 +2,7 @@ import type { ErrorCode } from '@highwater/kernel';
 
 /** Errors of statements on the user's tables. Each comment is the operator's page. */
 export const ddlCodes = {
-  /** HW5001 The lock a step needs was not obtained within its attempts; nothing was changed and the application waited no longer than the lock budget. The message names who holds it. Ask again when they are done, or end the session named. */
+  /** HW5001 The lock a step needs was not obtained within its attempts; nothing was changed and the application waited no longer than the lock budget. The message names who holds it, and counts apart the attempts that were given up before the lock was asked for, behind an older transaction. Ask again when they are done, or end the session named. */
   lockNotObtained: 'HW5001',
   /** HW5002 The connection was lost while a step ran: whether the server did it is unknown. The next attempt reads the catalog first and goes on from what it finds; nothing to do. */
   outcomeUnknown: 'HW5002',
