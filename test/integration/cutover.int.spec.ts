@@ -130,13 +130,28 @@ describe.each(majors)('cutover on PostgreSQL %i', (major) => {
     const sums = new Set<bigint>();
     await waitFor('500 swaps', async () => {
       const counts = await countNullsOf(database.fill, targets);
-      sums.add(counts.reduce((sum, count) => sum + count, 0n));
+      sums.add(counts.reduce<bigint>((sum, count) => sum + (count ?? -1n), 0n));
       return swaps >= 500;
     }, { timeoutMs: 60_000, everyMs: 0 }); // prettier-ignore
     on = false;
     await swapping;
     await application.end();
     expect([...sums]).toEqual([208n]);
+  });
+
+  it('counts the others when one of them cannot be counted in time', async () => {
+    await start();
+    const { admin, database, targets } = prepared;
+    const counts = () => countNullsOf(database.fill, targets);
+    const before = await counts();
+    expect(before.map(Number)).not.toContain(0);
+    for (const [at, table] of ['"Group"', '"Activity"'].entries()) {
+      await admin.query(`begin; lock table ${table}`);
+      const seen = await counts().finally(() => admin.query('rollback'));
+      expect(seen).toEqual(before.map((count, n) => (n === at ? null : count)));
+    }
+    const ended = AbortSignal.abort(new Error('stopped'));
+    await expect(countNullsOf(database.fill, targets, ended)).rejects.toThrow('stopped');
   });
 
   it('rolls all of it back when a NULL row is found behind the lock, one committed while it waited included', async () => {

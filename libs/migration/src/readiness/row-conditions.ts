@@ -31,7 +31,11 @@ export const nullCountZero = (judged: Judged): Finding =>
       (t) => t.notNull && !perTable.some((one) => one.table === t.table && one.target === t.target),
     );
     if (uncounted.length > 0) {
-      return unknown('NotCounted', `NULL rows of ${uncounted.map((t) => t.table).join(', ')} have not been counted.`);
+      const tables = uncounted.map((t) => t.table).join(', ');
+      return unknown(
+        'NotCounted',
+        `NULL rows of ${tables} could not be counted in time: a lock is held, or there are very many; they are counted again at each look.`,
+      );
     }
     const remaining = counted.filter((one) => one.count > 0);
     if (remaining.length === 0)

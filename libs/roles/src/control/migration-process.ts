@@ -46,7 +46,7 @@ import { readEntities } from './entity-status.js';
 import { readFacts } from './facts.js';
 import { finishWords } from './finish-asked.js';
 import { nextAct, type Act } from './next-act.js';
-import { notCounted, readNullCounts, type NullCounts } from './null-counts.js';
+import { lookAtNullCounts, notCounted, readNullCounts, type NullCounts } from './null-counts.js';
 import { observe } from './observe.js';
 import { carryOutLong } from './long-operations.js';
 import { carryOut, fail, failOpen } from './operations.js';
@@ -233,7 +233,7 @@ export class MigrationProcess {
       case 'buildNullIndexes':
         doing('building the partial indexes over NULL rows');
         await buildNullIndexes(context, process, signal);
-        this.nulls = await readNullCounts(context, process);
+        this.nulls = await readNullCounts(context, process, signal);
         return;
       case 'tailPass':
         doing(`tail pass ${act.pass}`);
@@ -331,7 +331,7 @@ export class MigrationProcess {
     const progress = await readFillProgress(access, process.id, state.epoch);
     const uses = await readBridgeUses(access, process.id);
     const entities = await readEntities(access, process);
-    if (state.phase !== 'finished') this.nulls = await readNullCounts(context, process).catch(() => notCounted);
+    if (state.phase !== 'finished') this.nulls = await lookAtNullCounts(context, process, this.ended.signal);
     const clock = await serverClock(access);
     const observations = await observe(context, process, state, {
       nulls: this.nulls,

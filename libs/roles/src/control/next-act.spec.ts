@@ -137,6 +137,13 @@ describe('the next act', () => {
     expect(act({ nulls: 1, unfillableOpen: 1, pass: 900, msSinceTailPass: 61_000 })).toMatchObject({ pass: 901 });
   });
 
+  it('does not take rows that could not be counted for none', () => {
+    const unknown = { nulls: null, msSinceTailPass: 9_000 } as const;
+    expect(act({ ...unknown, phase: 'sweeping', pass: 3 })).toEqual({ kind: 'tailPass', pass: 4 });
+    expect(act({ ...unknown, phase: 'sweeping', pass: 3, msSinceTailPass: 0 })).toMatchObject({ kind: 'wait' });
+    expect(act({ ...unknown, pass: 3 })).toEqual({ kind: 'tailPass', pass: 4 });
+  });
+
   it('begins to verify once a pass has followed the bridge, whether or not the next pass or a fence is due', () => {
     const facts = { verificationWanted: true, nulls: 3, unfillableOpen: 3, msSinceTailPass: 9_000 } as const;
     expect(act({ ...facts, tailPassSinceBridge: false })).toMatchObject({ kind: 'tailPass' });

@@ -127,12 +127,14 @@ function afterBreak(onBreak: OnBreak, epoch: number): Act {
   return onBreak === 'rebuild' ? { kind: 'openStream', epoch: epoch + 1 } : wait('StreamBroken');
 }
 
+const nullsAtMost = ({ nulls }: ProcessFacts): number => nulls ?? Infinity;
+
 function whileSweeping(facts: ProcessFacts): Act {
   // how far the stream is behind is told by its fences, and an operator looks at that while the sweep runs
   if (facts.streamWanted && !facts.fenceOpen && facts.msSinceFence > sweepFenceEveryMs) return { kind: 'fence' };
   if (facts.openRanges > 0) return wait('Sweeping');
   if (!facts.nullIndexesReady) return { kind: 'buildNullIndexes' };
-  const unlisted = facts.nulls - facts.unfillableOpen;
+  const unlisted = nullsAtMost(facts) - facts.unfillableOpen;
   // Only rows that are listed with a reason may stay; but old writers insert until the bridge is there, so without a stream zero may never
   // be seen: after a few passes one chunk's worth is left to the pass that follows the bridge.
   const few = facts.pass >= tailPassesMin && unlisted <= facts.chunkRowsMax;
@@ -156,7 +158,7 @@ function whileBridged(facts: ProcessFacts): Act {
   // a partition attached since has none, and without it nothing is counted and no guard is possible
   if (!facts.nullIndexesReady) return { kind: 'buildNullIndexes' };
   // listed rows too: only a pass finds that the application has given one its value, or deleted it, and closes its entry
-  const unsettled = facts.nulls > 0 || facts.unfillableOpen > 0;
+  const unsettled = nullsAtMost(facts) > 0 || facts.unfillableOpen > 0;
   const entities = againEntities(facts);
   if (entities) return entities;
   // what the rows that are left need is made first

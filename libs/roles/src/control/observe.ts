@@ -18,7 +18,7 @@ import { entitiesSeen, listedEntities } from './observe-entities.js';
 import { streamInfo, type ControlContext } from './context.js';
 import { readSchemaFingerprint } from './footprint.js';
 import { publicationSeen, slotSeen } from './observe-stream.js';
-import type { NullCounts } from './null-counts.js';
+import { countedOf, type NullCounts } from './null-counts.js';
 import type { ProcessState } from './process-state.js';
 
 /** A transaction that ends by itself within seconds is no obstacle to a bounded lock attempt; an older one is. */
@@ -112,11 +112,9 @@ export async function observe(
   if (given.nulls.indexed)
     seen.nulls = {
       at: given.clock().toISOString(),
-      perTable: state.targets.map((target, targetNo) => ({
-        table: target.table,
-        target: target.target,
-        count: given.nulls.byTarget[targetNo] ?? 0,
-        listedUnfillable: listed(targetNo),
+      perTable: countedOf(given.nulls, state.targets).map((one) => ({
+        ...one,
+        listedUnfillable: listed(one.targetNo),
       })),
     };
   const byReason: Record<string, number> = {};

@@ -29,8 +29,8 @@ export interface ProcessFacts {
   /** Highest pass of this epoch: 0 is the sweep, from 1 on tail passes. */
   readonly pass: number;
   readonly nullIndexesReady: boolean;
-  /** NULL rows by the partial index, all tables; 0 while it is not there. */
-  readonly nulls: number;
+  /** NULL rows by the partial index, all tables; null while one of them is not counted: there may be any number. */
+  readonly nulls: number | null;
   readonly unfillableOpen: number;
   readonly chunkRowsMax: number;
   /** Undefined: the plan has no entities. */

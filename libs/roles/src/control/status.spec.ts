@@ -3,6 +3,7 @@ import type { LiveMigration, SlotSeen } from '@highwater/migration';
 import { RateWindow } from '@highwater/sweep';
 import type { SeenWorker, TargetProgress } from '@highwater/target-db';
 import { noEntities } from './entity-status.js';
+import { notCounted } from './null-counts.js';
 import type { ProcessState } from './process-state.js';
 import { resumedAt, statusView, type StatusInput } from './status.js';
 
@@ -61,7 +62,7 @@ const view = (change: Partial<StatusInput> = {}) =>
     state,
     progress: [progress],
     entities: noEntities,
-    nulls: { indexed: false, total: 0, byTarget: [], guarded: false },
+    nulls: notCounted,
     uses: [],
     rowSecurity: null,
     ddlSteps: [],

@@ -70,7 +70,7 @@ export function statusView(input: StatusInput): MigrationStatusView {
     rowsDone,
     rowsExpected,
     complete,
-    nulls: nulls.indexed ? nulls.total : null,
+    nulls: nulls.total,
     liveFilled: live,
     lag: lag && { bytes: BigInt(lag.bytes), seconds: lag.seconds },
     sweep: state.phase === 'sweeping' ? { rowsPerSecond: input.rate.rowsPerSecond(), chunkRows } : null,

@@ -16,7 +16,7 @@ export interface TableStatus {
   /** Rows filled, by source, as committed with the rows. */
   readonly filled: { readonly sweep: number; readonly live: number; readonly tailPass: number };
   readonly unfillable: number;
-  /** Exact, by the partial index; null while it is not there. */
+  /** Exact, by the partial index; null while it is not there, or the table could not be counted in time. */
   readonly nulls: number | null;
   readonly enforced: boolean;
 }

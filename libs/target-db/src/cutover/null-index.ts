@@ -3,8 +3,9 @@ import { must } from '@highwater/kernel';
 import { readPartitions } from '../catalog/facts.js';
 import { dropIndexConcurrently, ensureIndexConcurrently } from '../ddl/concurrent-index.js';
 import { nullIndexName, ownershipComment } from '../ddl/names.js';
-import type { Access, Database } from '../session/database.js';
+import type { Access, Client, Database } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
+import { isSqlstate, sqlstate } from '../session/sqlstate.js';
 import type { FillTarget } from '../target.js';
 
 /** No index takes the place of a row; without a key the target itself, which is NULL there, is in it. */
@@ -43,30 +44,59 @@ export async function dropNullIndex(database: Database, target: FillTarget, sign
   for (const { ident } of found) await dropIndexConcurrently(database, ident, signal);
 }
 
-/** Exact number of rows without value; see `countNullsOf`. */
+/** Exact number of rows without value, by the partial index; see `countNullsOf`. */
 export async function countNulls(fill: Access, target: FillTarget): Promise<bigint> {
-  const [count] = await countNullsOf(fill, [target]);
-  return must(count, 'one count for one target');
+  return byNullIndexes(fill, [target], (client) => countOf(client, target));
 }
 
 /**
- * Exact numbers of rows without value, one for each target in their order, all of them seen by one snapshot (one statement): counts that add up to
- * what was there at one moment. As the fill access, through the partial indexes; without them it is a full scan, so ask only after `buildNullIndex`.
+ * Exact numbers of rows without value, one for each target in their order, all of them seen by one snapshot: counts that add up to what was there at
+ * one moment. Each table has the session's limits for itself (30 s, and 500 ms for its lock); null: it could not be counted within them. As the fill
+ * access, through the partial indexes; without them it is a full scan, so ask only after `buildNullIndex`.
  */
-export async function countNullsOf(fill: Access, targets: readonly FillTarget[]): Promise<bigint[]> {
+export async function countNullsOf(
+  fill: Access,
+  targets: readonly FillTarget[],
+  signal?: AbortSignal,
+): Promise<(bigint | null)[]> {
   if (targets.length === 0) return [];
-  const counts = targets.map(
-    ({ derivation: { table, target } }, n) =>
-      `(select count(*)::text from ${table.ident} as r where r.${target.ident} is null) as n${n}`,
-  );
+  return byNullIndexes(fill, targets, async (client) => {
+    const counts: (bigint | null)[] = [];
+    for (const target of targets) {
+      signal?.throwIfAborted();
+      await client.query('savepoint counting');
+      try {
+        counts.push(await countOf(client, target));
+      } catch (error) {
+        if (!isSqlstate(error, sqlstate.queryCanceled, sqlstate.lockNotAvailable)) throw error;
+        await client.query('rollback to savepoint counting'); // back to the snapshot, which the others are counted by
+        counts.push(null);
+      }
+    }
+    return counts;
+  });
+}
+
+async function byNullIndexes<T>(
+  fill: Access,
+  targets: readonly FillTarget[],
+  count: (client: Client) => Promise<T>,
+): Promise<T> {
   const doing = `counting rows without value in ${targets.map(({ derivation }) => derivation.table.ident).join(', ')}`;
   try {
     return await fill.transaction(doing, async (client) => {
+      await client.query('set transaction isolation level repeatable read, read only');
       await client.query('set local enable_seqscan = off');
-      const { rows } = await client.query<Record<string, string>>(`select ${counts.join(', ')}`);
-      return counts.map((_, n) => BigInt(must(rows[0]?.[`n${n}`], 'a count is a number')));
+      return count(client);
     });
   } catch (error) {
     throw databaseError(error, doing);
   }
+}
+
+async function countOf(client: Client, { derivation: { table, target } }: FillTarget): Promise<bigint> {
+  const { rows } = await client.query<{ n: string }>(
+    `select count(*)::text as n from ${table.ident} as r where r.${target.ident} is null`,
+  );
+  return BigInt(must(rows[0]?.n, 'a count is a number'));
 }
