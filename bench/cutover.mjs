@@ -58,6 +58,9 @@ async function wholeRun(server, { brokers }, rows, seconds) {
       return ddlSteps.some(({ step }) => step === 'set-not-null');
     });
     await mark('cutover');
+    // a slot that stays keeps every segment of WAL, and the next run waits for the server to make new ones under its WAL write lock
+    await act(service, 'POST', `/migrations/${id}/finish`, { bridgeUnused: true, reason: 'bench' });
+    await untilPhase(service, id, ['finished']);
     const steps = ddlSteps.map(({ step, lockMode, attempts, lockWaitMs, heldMs }) => ({
       step,
       lockMode,
