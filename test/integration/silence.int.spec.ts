@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import pg from 'pg';
 import { afterEach, expect, it, onTestFinished } from 'vitest';
-import { SlotReader, tryLead, type DatabaseSettings } from '@highwater/target-db';
+import { openDatabase, SlotReader, tryLead, type DatabaseSettings } from '@highwater/target-db';
 import { openFaultProxy, type FaultProxy } from '../support/fault-proxy.js';
 import { usePostgres, waitFor, withinLimit } from '../support/stack.js';
 import { boundSilence, expectingSilence } from '../../libs/target-db/src/session/silence.js';
@@ -33,6 +33,24 @@ it('a statement on a connection that a firewall forgot ends; one that may take l
   const fresh = await connect();
   await waitFor('a new one to work', async () => (await fresh.query('select 1')).rowCount === 1);
   await fresh.end();
+});
+
+it('a server that says nothing more keeps nobody from ending', async () => {
+  const url = await cluster.freshDatabase();
+  const way = (proxy = await openFaultProxy({ port: cluster.server().port, protocol: 'postgres' }));
+  const through = way.url(url);
+  const settings = { urls: { stream: through, fill: through, state: through, ddl: through } };
+  const lead = await tryLead(settings, 'control', () => undefined);
+  const database = openDatabase(settings);
+  let closing: Promise<void> | undefined;
+  await database.state.session('working', async (client) => {
+    boundSilence(client, 300);
+    await client.query('select 1');
+    closing = database.close(); // which waits for what is lent
+    way.timeout();
+  });
+  await withinLimit('the lead to be given back', lead?.release() ?? Promise.reject(new Error('no lead')), 20_000);
+  await withinLimit('the sessions to be given back', closing ?? Promise.reject(new Error('not asked')), 20_000);
 });
 
 /** Of a server that greets (or not) and answers nothing more, as one behind a firewall that has just forgotten the connection. */

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { connectionConfig, prepareSession } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
-import { boundSilence } from '../session/silence.js';
+import { boundSilence, sayGoodbye } from '../session/silence.js';
 import type { DatabaseSettings } from '../session/settings.js';
 
 /** Class of the advisory lock under which one control process per database acts; the object is the purpose. */
@@ -65,16 +65,16 @@ export async function tryLead(
         async release() {
           over = true;
           clearInterval(heartbeat);
-          await client.end().catch(() => undefined);
+          await sayGoodbye(client);
         },
       };
     }
   } catch (error) {
     over = true;
-    await client.end().catch(() => undefined);
+    await sayGoodbye(client);
     throw databaseError(error, `asking for the lead (${purpose})`);
   }
   over = true;
-  await client.end().catch(() => undefined);
+  await sayGoodbye(client);
   return undefined;
 }

@@ -18,7 +18,8 @@ export function isConnectionLoss(error: unknown): boolean {
   const code =
     typeof error === 'object' && error !== null && 'code' in error ? String((error as { code: unknown }).code) : '';
   if (socketCodes.has(code) || code.startsWith('08')) return true;
-  return /connection terminated|connection ended|not queryable|client has encountered a connection error/i.test(
+  // the last one, alone, is what the driver says of a server that took the connection and did not greet in time
+  return /connection terminated|connection ended|not queryable|client has encountered a connection error|^timeout expired$/i.test(
     messageOf(error),
   );
 }
