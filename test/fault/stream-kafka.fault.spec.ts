@@ -1,12 +1,13 @@
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createEngine, type Settings } from '@highwater/roles';
+import { createEngine, type Engine, type Settings } from '@highwater/roles';
 import { deleteTopics, ensureTopics, topicNames } from '@highwater/messaging';
 import { createLogger } from '@highwater/telemetry';
 import { streamPlan } from '../support/engine-run.js';
 import { openFaultProxy, type FaultProxy } from '../support/fault-proxy.js';
 import { oldApplication } from '../support/old-application.js';
 import { usePostgres, waitFor } from '../support/stack.js';
+import { stopEngine } from '../support/stop-engine.js';
 import { startPausedStreamRun, startStreamRun, type StreamRun } from '../support/stream-run.js';
 
 /** What Kafka settings a run was given, with its brokers behind a proxy. */
@@ -128,7 +129,7 @@ describe.sequential('a topic that is not what it was', () => {
     return settings.kafka;
   };
   const topic = (): string => topicNames(kafka().topicPrefix, run.id).hints;
-  const filler = async (): Promise<{ stop(): Promise<void> }> => {
+  const filler = async (): Promise<Engine> => {
     const engine = await createEngine(
       { ...settings, roles: ['filler'] },
       createLogger({ name: 'filler', level: 'silent' }),
@@ -157,7 +158,7 @@ describe.sequential('a topic that is not what it was', () => {
     expect(['TopicRecreated', 'TopicMissing', 'OffsetsLost']).toContain((await run.broken(1)).reason);
     await run.rebuilt(2);
     await run.streams();
-    await member.stop();
+    await stopEngine(member);
   });
 
   it('F73 retention removes hints that nobody has read', async () => {
@@ -180,6 +181,6 @@ describe.sequential('a topic that is not what it was', () => {
     await run.resume();
     await run.until('bridged');
     await run.settled();
-    await member.stop();
+    await stopEngine(member);
   });
 });

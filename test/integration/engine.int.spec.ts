@@ -5,12 +5,13 @@ import { createEngine, type Engine, type Operation, type Settings } from '@highw
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
 import { hasReached } from '../support/phases.js';
 import { brokers, unique, usePostgres, waitFor } from '../support/stack.js';
+import { stopEngine } from '../support/stop-engine.js';
 
 const cluster = usePostgres();
 const opened: { engine?: Engine; prepared?: Prepared }[] = [];
 afterAll(async () => {
   for (const one of opened) {
-    await one.engine?.stop();
+    if (one.engine) await stopEngine(one.engine);
     await one.prepared?.close();
   }
 });

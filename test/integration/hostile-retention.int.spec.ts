@@ -4,6 +4,7 @@ import { createLogger } from '@highwater/telemetry';
 import { createEngine, type Engine } from '@highwater/roles';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
 import { brokers, unique, usePostgres, waitFor } from '../support/stack.js';
+import { stopEngine } from '../support/stop-engine.js';
 
 const cluster = usePostgres();
 const by = { actor: { name: 'test', method: 'os' as const } };
@@ -33,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await idle.end();
-  await engine.stop();
+  await stopEngine(engine);
   await prepared.close();
 });
 

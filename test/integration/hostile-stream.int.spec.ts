@@ -4,6 +4,7 @@ import { createLogger } from '@highwater/telemetry';
 import { createEngine, type Engine, type Operation, type Settings } from '@highwater/roles';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
 import { brokers, unique, usePostgres, waitFor } from '../support/stack.js';
+import { stopEngine } from '../support/stop-engine.js';
 
 // Two processes with every role, and a stream that is broken before and after enforcement.
 const cluster = usePostgres();
@@ -88,7 +89,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await app.end();
-  await Promise.all(engines.map((one) => one.stop()));
+  await Promise.all(engines.map(stopEngine));
   await prepared.close();
 });
 

@@ -31,6 +31,7 @@ import { runLong } from '../../libs/target-db/src/ddl/long.js';
 import { openFaultProxy } from '../support/fault-proxy.js';
 import { prepare, type Prepared } from '../support/least-privilege.js';
 import { unique, usePostgres, waitFor, withinLimit } from '../support/stack.js';
+import { stopEngine } from '../support/stop-engine.js';
 
 const postgres = usePostgres();
 const closing: (() => Promise<unknown>)[] = [];
@@ -335,6 +336,6 @@ it('a service that is stopped while it connects ends without an error', async ()
   proxy.latency({ ms: 200 });
   await proxy.up();
   await waitFor('it to connect', () => proxy.connections() > 0);
-  await withinLimit('it to stop', engine.stop());
+  await stopEngine(engine);
   expect(await withinLimit('its start to end', started)).toEqual([{ status: 'fulfilled', value: undefined }]);
 });

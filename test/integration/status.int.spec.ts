@@ -3,6 +3,7 @@ import { createLogger } from '@highwater/telemetry';
 import { createEngine, type Engine, type MigrationStatusView, type Settings } from '@highwater/roles';
 import { quickPlan, startRun, streamPlan, type Run } from '../support/engine-run.js';
 import { usePostgres, waitFor } from '../support/stack.js';
+import { stopEngine } from '../support/stop-engine.js';
 
 const by = { actor: { name: 'rosa', method: 'header' as const } };
 
@@ -11,7 +12,7 @@ describe('the status of a migration', () => {
   let run: Run;
   let second: Engine | undefined;
   afterEach(async () => {
-    await second?.stop();
+    if (second) await stopEngine(second);
     second = undefined;
     await run.close();
   });
@@ -82,7 +83,7 @@ describe('the status of a migration', () => {
         (now) => now.chunkRows !== null && now.chunkRows <= 7 && now,
       );
       expect(changed.limits['chunkRowsMax']).toBe(7);
-      await run.engine.stop();
+      await stopEngine(run.engine);
       if (!settings) throw new Error('the run has no settings');
       second = await createEngine(settings, createLogger({ name: 'second', level: 'error' }));
       await second.start(settings.roles);

@@ -4,6 +4,7 @@ import { createEngine, type Engine, type Operation, type Settings } from '@highw
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from './least-privilege.js';
 import { hasReached } from './phases.js';
 import { brokers, unique, waitFor } from './stack.js';
+import { stopEngine } from './stop-engine.js';
 
 const by = { actor: { name: 'test', method: 'os' as const } };
 /** The demo's plan with a window of one second, under a name of its own; without Kafka unless `stream` is asked for. */
@@ -108,7 +109,7 @@ export async function startRun(
     },
     async close() {
       await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
-      await engine.stop();
+      await stopEngine(engine);
       await prepared.close();
     },
   };

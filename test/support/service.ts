@@ -3,6 +3,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { createEngine, parseSettings, type Engine, type Environment, type ProcessRole } from '@highwater/roles';
 import { createLogger } from '@highwater/telemetry';
 import { buildService, closeService, listen } from '../../apps/service/src/service.js';
+import { stopEngine } from './stop-engine.js';
 
 /** One service in this process over a database of its own, with the given process roles; listens on a free port. */
 export function useService(
@@ -23,7 +24,7 @@ export function useService(
   afterAll(async () => {
     if (!started) return;
     await closeService(started.app);
-    await started.engine.stop();
+    await stopEngine(started.engine);
     started = undefined;
   });
   const running = () => {

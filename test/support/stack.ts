@@ -76,11 +76,22 @@ export async function waitFor<T>(
   throw new Error(`still waiting after ${timeoutMs / 1000} s for ${what}${state}${reason}`, { cause: last });
 }
 
-/** What takes longer than a minute is an error that names what never came, instead of the runner's own about a hook. */
-export async function withinLimit<T>(what: string, work: Promise<T>, timeoutMs = 60_000): Promise<T> {
+/**
+ * What takes longer than a minute is an error that names what never came and, from `describe`, where it is stuck, instead of the runner's own about
+ * a hook.
+ */
+export async function withinLimit<T>(
+  what: string,
+  work: Promise<T>,
+  timeoutMs = 60_000,
+  describe?: () => string,
+): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`still waiting after ${timeoutMs / 1000} s for ${what}`)), timeoutMs);
+    timer = setTimeout(() => {
+      const state = describe ? `; state: ${describe()}` : '';
+      reject(new Error(`still waiting after ${timeoutMs / 1000} s for ${what}${state}`));
+    }, timeoutMs);
   });
   try {
     return await Promise.race([work, late]);

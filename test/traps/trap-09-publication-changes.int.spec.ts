@@ -6,6 +6,7 @@ import { SlotReader } from '@highwater/target-db';
 import { createLogger } from '@highwater/telemetry';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
 import { brokers, majors, unique, usePostgres, waitFor } from '../support/stack.js';
+import { stopEngine } from '../support/stop-engine.js';
 
 /*
  * Trap 9: a publication that changes loses rows without an error. Somebody drops ours and makes it again, the same to the letter; rows are
@@ -21,7 +22,7 @@ describe.each(majors)('PostgreSQL %i', (major) => {
   let p: Prepared | undefined;
   let engine: Engine | undefined;
   afterEach(async () => {
-    await engine?.stop();
+    if (engine) await stopEngine(engine);
     await p?.close();
     engine = p = undefined;
   });

@@ -30,3 +30,7 @@ process.exitCode = await runCli(
   process.env,
   interrupted.signal,
 );
+// A connection that something has left open would keep the process for as long as the other side likes; what was written still goes out first.
+setInterval(() => {
+  if (process.stdout.writableLength + process.stderr.writableLength === 0) process.exit();
+}, 500).unref();

@@ -1,10 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import type { CreateEngine, Settings } from '@highwater/roles';
+import { notDrained, type CreateEngine, type Settings, type Wait } from '@highwater/roles';
 import type { Logger } from '@highwater/telemetry';
 import { buildService, closeService, listen } from './service.js';
 
-/** Shorter than what orchestrators give (30 s for Kubernetes, stop_grace_period of the compose file). */
-const drainMsMax = 19_000;
 const signals = { SIGINT: 130, SIGTERM: 143 } as const;
 
 export interface RunOptions {
@@ -43,9 +40,11 @@ export async function run({ settings, logger, createEngine, announce }: RunOptio
     });
   }
   const drain = async (): Promise<void> => {
-    const work = Promise.all([closeService(app), engine.stop()]).then(() => true);
-    if (await Promise.race([work, pause(drainMsMax, false)])) return logger.info('drained');
-    throw new Error(`not drained after ${drainMsMax} ms; what is under way rolls back when its sessions end`);
+    let requests: Wait[] = [{ what: 'the requests under way', since: new Date() }];
+    const answered = closeService(app).then(() => (requests = []));
+    const late = await notDrained(Promise.all([answered, engine.stop()]), () => [...requests, ...engine.waitsFor()]);
+    if (late !== null) throw new Error(late);
+    logger.info('drained');
   };
 
   announce(await listen(app, settings.http));

@@ -1,6 +1,7 @@
 import type { Logger, Metrics } from '@highwater/telemetry';
 import type { MigrationControl } from './control/port.js';
 import type { Settings } from './settings.js';
+import type { Wait } from './waits.js';
 
 /** What one process can do of the work; any number of processes, each with any of them. */
 export const processRoles = ['control', 'relay', 'filler', 'sweeper'] as const;
@@ -26,6 +27,8 @@ export interface Engine {
   start(roles: readonly ProcessRole[]): Promise<void>;
   /** Drains: no new work, what is under way ends or rolls back, offsets and leases are settled. */
   stop(): Promise<void>;
+  /** What a stop still waits for, the longest first; empty unless one is under way. */
+  waitsFor(): readonly Wait[];
   facts(): EngineFacts;
 }
 

@@ -11,6 +11,7 @@ import { UseCases } from './control/use-cases.js';
 import type { CreateEngine, Engine, EngineFacts, ProcessRole } from './engine-port.js';
 import { EventPublisher } from './event-publisher/event-publisher.js';
 import type { Settings } from './settings.js';
+import { Waits, type Wait } from './waits.js';
 import { Workers } from './workers.js';
 
 const connectEveryMs = 1_000;
@@ -59,6 +60,7 @@ class RunningEngine implements Engine {
   /** Why there is no connection yet. */
   private away: string | null = 'not connected yet';
   private readonly ended = new AbortController();
+  private readonly waits = new Waits();
 
   constructor(
     private readonly context: ControlContext,
@@ -104,7 +106,7 @@ class RunningEngine implements Engine {
     if (this.ended.signal.aborted) return;
     const has = new Set(roles);
     if (has.has('control')) {
-      this.process = new Control(context);
+      this.process = new Control(context, this.waits);
       await this.process.start();
       if (context.kafka) {
         this.publisher = new EventPublisher({
@@ -118,6 +120,7 @@ class RunningEngine implements Engine {
       }
     }
     this.workers = new Workers(context, has, {
+      waits: this.waits,
       kafkaSessionMs: this.settings.kafkaSessionMs,
       onFatal: (role, error) =>
         context.logger.error({ role, err: error }, `${role} meets an error that waiting may not cure`),
@@ -131,13 +134,21 @@ class RunningEngine implements Engine {
     return (this.stopped ??= this.drain());
   }
 
-  private async drain(): Promise<void> {
+  waitsFor(): readonly Wait[] {
+    return this.stopped ? this.waits.list() : [];
+  }
+
+  private drain(): Promise<void> {
     this.ended.abort();
-    await this.process?.stop();
-    await this.workers?.stop();
-    await this.publisher?.stop();
-    await this.context.store.close();
-    await this.context.database.close();
+    const { waits } = this;
+    const { store, database, logger } = this.context;
+    return waits.whileStopping(logger, async () => {
+      await this.process?.stop();
+      await this.workers?.stop();
+      await waits.during('the event publisher', () => this.publisher?.stop());
+      await waits.during('the connections of the event store', () => store.close());
+      await waits.during('the connections to the database', () => database.close());
+    });
   }
 
   facts(): EngineFacts {

@@ -13,6 +13,7 @@ export * from './filler/filler.js';
 export * from './sweeper/sweeper.js';
 export type { WorkerLog } from './sweeper/worker-log.js';
 export * from './engine.js';
+export { notDrained, waitsText, type Wait } from './waits.js';
 export * from './setup/installation.js';
 export { purgeSql, type FillEstimate } from '@highwater/target-db';
 export * from './setup/doctor.js';

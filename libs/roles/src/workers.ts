@@ -13,6 +13,7 @@ import { Filler } from './filler/filler.js';
 import { Reconciles } from './reconciles.js';
 import { Relay } from './relay/relay.js';
 import { Sweeper } from './sweeper/sweeper.js';
+import { Waits } from './waits.js';
 import { fillerSays, relaySays, sweeperSays, WorkerReporter, type Said } from './worker-report.js';
 
 const lookEveryMs = 300;
@@ -45,6 +46,7 @@ export class Workers {
   /** What was complained of last, by worker. */
   private readonly said = new Map<string, string>();
   private readonly reconciles = new Reconciles();
+  private readonly waits: Waits;
   /** Why the migrations could not be listed, the last time that they were asked for. */
   private away: string | null = null;
 
@@ -53,9 +55,12 @@ export class Workers {
     private readonly roles: ReadonlySet<ProcessRole>,
     private readonly options: {
       readonly kafkaSessionMs?: number | undefined;
+      /** Where starts and stops that are under way are kept by name. */
+      readonly waits?: Waits;
       readonly onFatal: (role: string, error: Error) => void;
     },
   ) {
+    this.waits = options.waits ?? new Waits();
     this.reporter = new WorkerReporter(context.database.state, context.database.instance);
   }
 
@@ -71,11 +76,16 @@ export class Workers {
   /** Intake first (relay), then what is under way. */
   async stop(): Promise<void> {
     this.ended.abort();
-    await this.running;
+    await this.waits.during('the look at the migrations', () => this.running);
     await this.reconciles.ended(); // what one of them has begun to start is stopped with the others
-    await Promise.all([...this.workers.values()].map((worker) => worker.stop()));
+    await Promise.all([...this.workers].map(([name, worker]) => this.end(name, worker)));
     this.workers.clear();
-    await this.reporter.forget().catch(() => undefined); // a database that is away misses us soon enough
+    // a database that is away misses us soon enough
+    await this.waits.during('the last report of workers', () => this.reporter.forget()).catch(() => undefined);
+  }
+
+  private end(name: string, worker: Worker): Promise<void> {
+    return this.waits.during(`the stop of ${name}`, () => worker.stop());
   }
 
   status(): { role: string; migration: string; state: string }[] {
@@ -159,10 +169,11 @@ export class Workers {
     const running = this.workers.get(name);
     if (running && running.identity !== identity) {
       this.workers.delete(name);
-      await running.stop();
+      await this.end(name, running);
     }
-    if (identity !== undefined && !this.workers.has(name))
-      this.workers.set(name, await this.begin(role, identity, migration));
+    if (identity === undefined || this.workers.has(name)) return;
+    const begin = (): Promise<Worker> => this.begin(role, identity, migration);
+    this.workers.set(name, await this.waits.during(`the start of ${name}`, begin));
   }
 
   private async begin(role: ProcessRole, identity: string, migration: RegisteredMigration): Promise<Worker> {

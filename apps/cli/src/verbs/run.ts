@@ -3,6 +3,7 @@ import { isHighwaterError } from '@highwater/kernel';
 import {
   createEngine,
   nextSteps,
+  notDrained,
   parseSettings,
   processRoles,
   readPlan,
@@ -54,7 +55,9 @@ export async function run(session: Session, path: string, options: RunOptions): 
     await engine.start(processRoles);
     await new Job(session, engine, migration, source).work(options);
   } finally {
-    await engine.stop();
+    // what came of the job is what came of it, whatever its end waits for
+    const late = await notDrained(engine.stop(), () => engine.waitsFor());
+    if (late !== null) session.say('notDrained', late);
   }
 }
 

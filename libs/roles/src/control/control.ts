@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { listMigrations, migrationsToRollBack, tryLead } from '@highwater/target-db';
 import { complain } from '../complain.js';
+import { Waits } from '../waits.js';
 import type { ControlContext } from './context.js';
 import { MigrationProcess } from './migration-process.js';
 
@@ -25,7 +26,10 @@ export class Control {
   state: ControlState = 'stopped';
   reason: string | null = null;
 
-  constructor(private readonly context: ControlContext) {}
+  constructor(
+    private readonly context: ControlContext,
+    private readonly waits = new Waits(),
+  ) {}
 
   start(): Promise<void> {
     this.running ??= this.live();
@@ -34,7 +38,7 @@ export class Control {
 
   async stop(): Promise<void> {
     this.ended.abort();
-    await this.running;
+    await this.waits.during('the control process', () => this.running);
     this.state = 'stopped';
   }
 
@@ -68,7 +72,7 @@ export class Control {
     } finally {
       await Promise.all([...this.processes.values()].map((process) => process.stop()));
       this.processes.clear();
-      await lead.release();
+      await this.waits.during('the lead to be given back', () => lead.release());
     }
   }
 
@@ -84,7 +88,7 @@ export class Control {
         this.processes.delete(migration.id);
       }
       if (over || running) continue;
-      const process = new MigrationProcess(this.context, migration);
+      const process = new MigrationProcess(this.context, migration, this.waits);
       this.processes.set(migration.id, process);
       process.start();
     }

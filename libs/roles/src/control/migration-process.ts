@@ -21,6 +21,7 @@ import {
   type RegisteredMigration,
 } from '@highwater/target-db';
 import { complain } from '../complain.js';
+import { Waits } from '../waits.js';
 import { bridgeInUse } from './codes.js';
 import { budgetOf } from './acts/budget.js';
 import { bridgeJudged } from './acts/bridge-unused.js';
@@ -100,6 +101,7 @@ export class MigrationProcess {
   constructor(
     private readonly context: ControlContext,
     private readonly migration: RegisteredMigration,
+    private readonly waits = new Waits(),
   ) {}
 
   start(): void {
@@ -123,7 +125,7 @@ export class MigrationProcess {
     let said = '';
     while (!signal.aborted) {
       try {
-        await round();
+        await this.waits.during(`${name} of control/${this.migration.id}`, round);
         said = '';
       } catch (error) {
         if (signal.aborted) return;
