@@ -110,7 +110,7 @@ describe.sequential.each(majors)('PostgreSQL %i', (major) => {
       expect([title, await run.isFilled(title)]).toEqual([title, false]);
     await run.resume();
     await run.until('bridged');
-    await run.cutover(await run.ready());
+    await run.cutoverOnceReady();
     await run.until('enforced');
     await application.stop();
     expect(application.failed).toEqual([]);

@@ -20,7 +20,7 @@ async function found(name: string, change: string): Promise<{ run: Run; url: str
 }
 
 async function toTheEnd({ run, url }: { run: Run; url: string }): Promise<void> {
-  const done = await run.cutover(await run.ready());
+  const done = await run.cutoverOnceReady();
   expect(done).toMatchObject({ status: 'succeeded' });
   expect(
     await sql(

@@ -132,7 +132,7 @@ describe('entities through the whole run', { timeout: 180_000 }, () => {
     await waitFor('the second epoch', async () => (await run.engine.control.get(run.id)).epoch === 2, { timeoutMs: 60_000 }); // prettier-ignore
     await run.until('bridged');
     await beside(shop, 20);
-    await run.cutover(await run.ready());
+    await run.cutoverOnceReady();
     await run.until('enforced');
     await beside(shop, 20);
     await shop.stop();
@@ -183,7 +183,7 @@ describe('entities through the whole run', { timeout: 180_000 }, () => {
     await beside(early, 40);
     await early.stop();
     await settled(entityOracle, allWell);
-    await run.cutover(await run.ready());
+    await run.cutoverOnceReady();
     await run.until('enforced');
     const late = await write((client, n) =>
       client.query(`insert into "Organization" values ('e${n}', 'new'); insert into "Workspace" values ('e${n}', 'new', 'app-e${n}', now());

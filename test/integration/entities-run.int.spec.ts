@@ -41,7 +41,7 @@ describe('entities through the whole run', { timeout: 180_000 }, () => {
     const after = tenantWriter(await run.client('shop'), { prefix: 'a' });
     await waitFor('the application to write beside the bridge', () => after.statements() > 60);
     await after.stop();
-    await run.cutover(await run.ready());
+    await run.cutoverOnceReady();
     const enforced = tenantWriter(await run.client('shop'), { prefix: 'e' });
     await waitFor('the application to write when it is enforced', () => enforced.statements() > 30);
     await enforced.stop();

@@ -54,7 +54,7 @@ beforeAll(async () => {
            insert into "Note" select 'n' || n, 'g' || (n % 50 + 1) from generate_series(1, 200) n`,
   });
   before = await catalogOf(await baseDatabase());
-  const done = await run.cutover(await run.ready());
+  const done = await run.cutoverOnceReady();
   if (done.status !== 'succeeded') throw new Error(done.error?.message);
 }, 120_000);
 afterAll(async () => {

@@ -234,7 +234,7 @@ describe('a run whose unique index meets duplicates', () => {
       const { rows } = await engine.control.unfillable(id, { limit: 10, reason: 'UniqueConflict' });
       expect(rows.map((row) => row.constraint)).toEqual(Array(3).fill(provider.name));
       await admin.query(`delete from "Connection" where id = any($1)`, [rows.slice(1).map((row) => row.key[0])]);
-      const operation = await run.cutover(await run.ready());
+      const operation = await run.cutoverOnceReady();
       expect(operation).toMatchObject({ status: 'succeeded' });
       const again = admin.query(`insert into "Connection" ("userId", provider) values ('u3', 'p3')`);
       await expect(again).rejects.toMatchObject({ code: '23505', constraint: provider.name });

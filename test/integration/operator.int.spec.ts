@@ -164,7 +164,7 @@ describe('an operator', () => {
     await expect(control.cutover(run.id, { generation: before }, by)).rejects.toMatchObject({ code: 'HW6019' });
     expect(await sql(attnotnull('Group'))).toEqual([{ attnotnull: false }]);
     await settled(await control.release(run.id, by));
-    expect(await run.cutover(await run.ready())).toMatchObject({ status: 'succeeded' });
+    expect(await run.cutoverOnceReady()).toMatchObject({ status: 'succeeded' });
     expect(await types()).toEqual(expect.arrayContaining(['Held', 'CeasedReady', 'Released', 'Enforced']));
     await expect(control.hold(run.id, by)).rejects.toMatchObject({ code: 'HW6014' });
   });
@@ -201,7 +201,7 @@ describe('an operator', () => {
       await begin('undone');
       const { control } = run.engine;
       await expect(control.unenforce(run.id, {}, by)).rejects.toMatchObject({ code: 'HW6014' });
-      expect(await run.cutover(await run.ready())).toMatchObject({ status: 'succeeded' });
+      expect(await run.cutoverOnceReady()).toMatchObject({ status: 'succeeded' });
 
       // a reader in the way: bounded, named, nothing half done
       const reader = await run.client('report');
@@ -223,7 +223,7 @@ describe('an operator', () => {
       const old = await run.client('old-app');
       const { rows } = await old.query(`insert into "Activity" ("groupId") values ('g1') returning "workspaceId"`);
       expect(rows).toEqual([{ workspaceId: 'o2' }]);
-      expect(await run.cutover(await run.ready())).toMatchObject({ status: 'succeeded' });
+      expect(await run.cutoverOnceReady()).toMatchObject({ status: 'succeeded' });
       expect(await sql(attnotnull('Activity'))).toEqual([{ attnotnull: true }]);
     },
   );

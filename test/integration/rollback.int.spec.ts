@@ -124,7 +124,7 @@ describe('rollback', () => {
 
   it('after enforcement: NOT NULL, keys and indexes that we made go, those that were there stay; values too without a journal', async () => {
     await start(quickPlan(`late-${unique()}`));
-    expect(await run.cutover(await run.ready())).toMatchObject({ status: 'succeeded' });
+    expect(await run.cutoverOnceReady()).toMatchObject({ status: 'succeeded' });
     expect((await catalogNow()).length).toBeGreaterThan(5);
     const application = await run.client('app');
     const held = await rowsOf(application);
@@ -153,7 +153,7 @@ describe('rollback', () => {
       schema: bare,
       beside: async () => void (before = await catalogSnapshot(url)),
     });
-    expect(await run.cutover(await run.ready())).toMatchObject({ status: 'succeeded' });
+    expect(await run.cutoverOnceReady()).toMatchObject({ status: 'succeeded' });
     const application = await run.client('app');
     await settled(await run.engine.control.finish(run.id, { bridgeUnused: true }, by));
     expect((await run.engine.control.get(run.id)).phase).toBe('finished');
@@ -194,7 +194,7 @@ describe('rollback', () => {
 
   it('waits out who holds a table, says who, lets nobody go on in the meantime, and goes on by itself', async () => {
     await start(journaled('held'));
-    expect(await run.cutover(await run.ready())).toMatchObject({ status: 'succeeded' });
+    expect(await run.cutoverOnceReady()).toMatchObject({ status: 'succeeded' });
     const application = await run.client('a long report');
     await application.query(`begin; select from "Group" limit 1`);
     const asked = await run.engine.control.rollback(run.id, { lockBudgetMs: 50, lockAttempts: 1 }, by);

@@ -80,7 +80,7 @@ describe('rules of every kind', () => {
         `insert into project (owner_id, title) values (7, 'bridged'); insert into account (tier) values ('paid')`,
       );
       await admin.query(`insert into event (tenant_no) values (1), (2)`);
-      await run.cutover(await run.ready());
+      await run.cutoverOnceReady();
       await admin.query(`insert into project (owner_id, title) values (8, 'enforced')`);
 
       const { rows: wrong } = await admin.query(`

@@ -121,7 +121,7 @@ describe('keys and names of every shape', () => {
       await run.until('bridged', insert);
       await insert();
       await old.query(`insert into nothing select 1, ${uuidOf('1')}`);
-      const outcome = await run.cutover(await run.ready());
+      const outcome = await run.cutoverOnceReady();
       expect(outcome.error).toBeNull();
       await insert();
       expect((await admin.query(wrong)).rows).toEqual([]);

@@ -100,7 +100,7 @@ describe.each(majors)('partitioned tables on PostgreSQL %i', (major) => {
       await admin.query(`alter table by_region attach partition by_region_west for values in ('west')`);
       await admin.query(`alter table leaving detach partition leaving_late`); // with our partial index on it
       await insert();
-      const outcome = await run.cutover(await run.ready());
+      const outcome = await run.cutoverOnceReady();
       expect(outcome.error).toBeNull();
       await insert();
       await admin.query(`create table none_yet_1 partition of none_yet for values from (1) to (1000)`);

@@ -78,7 +78,7 @@ describe('tables without a key, and two migrations on one table', () => {
       };
       await run.until('bridged', write);
       await beside.until('bridged', write);
-      expect((await run.cutover(await run.ready())).error).toBeNull();
+      expect((await run.cutoverOnceReady()).error).toBeNull();
       await write();
 
       const listed = async (): Promise<unknown> =>
@@ -110,7 +110,7 @@ describe('tables without a key, and two migrations on one table', () => {
       expect(left).toEqual([{ bridge: true, n: 1 }]);
       expect((await admin.query(wrong(['tenant']))).rows).toEqual([]);
 
-      expect((await beside.cutover(await beside.ready())).error).toBeNull();
+      expect((await beside.cutoverOnceReady()).error).toBeNull();
       await old.query(`insert into item (account, tenant) select id, tenant from account where id = 7`);
       expect(await beside.finish({ bridgeUnused: true })).toMatchObject({ error: null, result: { leftovers: [] } });
       expect((await admin.query(wrong(['tenant', 'region']))).rows).toEqual([]);

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { isHighwaterError } from '@highwater/kernel';
 import { createLogger } from '@highwater/telemetry';
 import { createEngine, type Engine, type Operation, type Settings } from '@highwater/roles';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from './least-privilege.js';
@@ -26,6 +27,8 @@ export interface Followed {
   ready(): Promise<string>;
   /** Asks and waits until the attempt succeeded or failed; with a lock budget that outlasts a busy machine unless another is given. */
   cutover(generation: string, limits?: { lockBudgetMs?: number; lockAttempts?: number }): Promise<Operation>;
+  /** At the generation that was seen; asked for again when readiness has moved on since, as whoever is told so does. */
+  cutoverOnceReady(): Promise<Operation>;
   /** Asks and waits until nothing of ours is left, or the operation failed. */
   finish(input?: { bridgeUnused?: boolean }): Promise<Operation>;
 }
@@ -115,6 +118,9 @@ export async function startRun(
   };
 }
 
+/** Not ready any more, or at another generation. */
+const movedOn: ReadonlySet<string> = new Set(['HW6011', 'HW6012']);
+
 function followed(engine: Engine, id: string): Followed {
   const settled = (operation: Operation): Promise<Operation> =>
     waitFor(
@@ -125,6 +131,20 @@ function followed(engine: Engine, id: string): Followed {
       },
       { timeoutMs: 60_000, describe: async () => (await engine.control.get(id)).reason },
     );
+  const ready: Followed['ready'] = () =>
+    waitFor(
+      'readiness',
+      async () => {
+        const readiness = await engine.control.readiness(id);
+        return readiness.ready ? readiness.generation : undefined;
+      },
+      {
+        timeoutMs: 60_000,
+        describe: async () => (await engine.control.readiness(id)).conditions.filter((c) => c.status !== 'True'),
+      },
+    );
+  const cutover: Followed['cutover'] = async (generation, limits = { lockBudgetMs: 5_000 }) =>
+    settled(await engine.control.cutover(id, { generation, ...limits }, by));
   return {
     id,
     async until(phase, meanwhile) {
@@ -137,20 +157,21 @@ function followed(engine: Engine, id: string): Followed {
         { timeoutMs: 60_000, everyMs: 50, describe: async () => (await engine.control.get(id)).reason },
       );
     },
-    ready: () =>
-      waitFor(
-        'readiness',
-        async () => {
-          const readiness = await engine.control.readiness(id);
-          return readiness.ready ? readiness.generation : undefined;
-        },
-        {
-          timeoutMs: 60_000,
-          describe: async () => (await engine.control.readiness(id)).conditions.filter((c) => c.status !== 'True'),
-        },
-      ),
-    cutover: async (generation, limits = { lockBudgetMs: 5_000 }) =>
-      settled(await engine.control.cutover(id, { generation, ...limits }, by)),
+    ready,
+    cutover,
+    async cutoverOnceReady() {
+      const told: string[] = [];
+      while (told.length < 10) {
+        // an evaluation that began before may end between the two and say something else
+        const asked = await cutover(await ready()).catch((error: unknown) => {
+          if (isHighwaterError(error) && movedOn.has(error.code)) return { error };
+          throw error;
+        });
+        if (!movedOn.has(asked.error?.code ?? '')) return asked as Operation;
+        told.push(asked.error?.message ?? '');
+      }
+      throw new Error(`readiness of "${id}" moved on each time: ${told.join('; ')}`);
+    },
     finish: async (input = {}) => settled(await engine.control.finish(id, input, by)),
   };
 }

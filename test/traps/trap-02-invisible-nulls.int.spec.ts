@@ -155,7 +155,7 @@ describe('trap 2 through the whole product', { timeout: 120_000 }, () => {
     // the writer comes to its senses within its transaction, then ends
     await writer.query(`update "Activity" set "groupId" = 'g1' where id = $1`, [rows[0]?.id]);
     await writer.query('commit');
-    expect(await run.cutover(await run.ready())).toMatchObject({ status: 'succeeded' });
+    expect(await run.cutoverOnceReady()).toMatchObject({ status: 'succeeded' });
     expect((await admin.query(visibleNulls)).rows).toEqual([{ n: 0 }]);
     expect((await admin.query(inForce)).rows).toMatchObject([{ notNull: true }]);
     const wrong = await admin.query(

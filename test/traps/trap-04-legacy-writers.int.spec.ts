@@ -34,7 +34,7 @@ describe('trap 4: legacy writers', { timeout: 120_000 }, () => {
     run = await startRun(await postgres.freshDatabase(), quickPlan('bridged'));
     const old = oldApplication(await run.client('old-app'));
     await run.until('bridged');
-    const cutover = await run.cutover(await run.ready());
+    const cutover = await run.cutoverOnceReady();
     expect(cutover).toMatchObject({ status: 'succeeded' });
     const atEnforcement = old.statements();
     await waitFor('the old application to go on after enforcement', () => old.statements() > atEnforcement + 50);

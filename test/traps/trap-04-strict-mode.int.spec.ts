@@ -38,7 +38,7 @@ describe('trap 4: legacy writers without a bridge', { timeout: 120_000 }, () => 
 
     // converted: it says the value itself, and the window passes without a NULL
     await admin.query(`insert into "Activity" ("groupId", "workspaceId") values ('g1', 'o2')`);
-    expect(await run.cutover(await run.ready())).toMatchObject({ status: 'succeeded' });
+    expect(await run.cutoverOnceReady()).toMatchObject({ status: 'succeeded' });
     await admin.query(`insert into "Activity" ("groupId", "workspaceId") values ('g1', 'o2')`);
     expect((await admin.query(oracle)).rows).toEqual([enforced]);
   });
