@@ -40,7 +40,7 @@ it('a server that says nothing more keeps nobody from ending', async () => {
   const way = (proxy = await openFaultProxy({ port: cluster.server().port, protocol: 'postgres' }));
   const through = way.url(url);
   const settings = { urls: { stream: through, fill: through, state: through, ddl: through } };
-  const lead = await tryLead(settings, 'control', () => undefined);
+  const lead = await tryLead(settings, 'control', () => undefined, 60_000);
   const database = openDatabase(settings);
   let closing: Promise<void> | undefined;
   await database.state.session('working', async (client) => {

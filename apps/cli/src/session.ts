@@ -57,6 +57,12 @@ export class Session {
     await pause(ms, undefined, { signal: this.signal });
   }
 
+  /** The same, given up when interrupted: it may be behind a question that nobody answers, and is not asked what becomes of it. */
+  async unlessInterrupted<T>(work: Promise<T>): Promise<T> {
+    const interrupted = pause(2 ** 31 - 1, undefined, { signal: this.signal, ref: false });
+    return Promise.race([work, interrupted.then(() => work)]);
+  }
+
   /** Follows an operation until it is over; throws what it failed with. */
   async follow(
     operation: Operation,

@@ -52,8 +52,8 @@ export async function run(session: Session, path: string, options: RunOptions): 
   boundHeapGrowth();
   const engine = await createEngine(settings, createLogger({ name: 'run', level, destination }));
   try {
-    await engine.start(processRoles);
-    await new Job(session, engine, migration, source).work(options);
+    await session.unlessInterrupted(engine.start(processRoles));
+    await session.unlessInterrupted(new Job(session, engine, migration, source).work(options));
   } finally {
     // what came of the job is what came of it, whatever its end waits for
     const late = await notDrained(engine.stop(), () => engine.waitsFor());
