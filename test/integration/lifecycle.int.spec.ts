@@ -26,6 +26,8 @@ import {
   type FillTarget,
 } from '@highwater/target-db';
 import type { ControlContext } from '../../libs/roles/src/control/context.js';
+import { Control } from '../../libs/roles/src/control/control.js';
+import { Waits } from '../../libs/roles/src/waits.js';
 import { Workers } from '../../libs/roles/src/workers.js';
 import { runLong } from '../../libs/target-db/src/ddl/long.js';
 import { openFaultProxy } from '../support/fault-proxy.js';
@@ -338,4 +340,42 @@ it('a service that is stopped while it connects ends without an error', async ()
   await waitFor('it to connect', () => proxy.connections() > 0);
   await stopEngine(engine);
   expect(await withinLimit('its start to end', started)).toEqual([{ status: 'fulfilled', value: undefined }]);
+});
+
+it('control begins nothing once it is asked to stop, though it waits for an answer itself', async () => {
+  const { p } = await docs();
+  let [held, waiting] = [false, false];
+  let answer: () => void = () => undefined;
+  const answered = new Promise<void>((resolve) => (answer = resolve));
+  const { state } = p.database;
+  const slow = Object.assign(Object.create(state) as typeof state, {
+    query: async (...given: Parameters<typeof state.query>) => {
+      if (held && given[0] === 'listing migrations') {
+        waiting = true;
+        await answered;
+      }
+      return state.query(...given);
+    },
+  });
+  let rounds = 0;
+  const waits = new (class extends Waits {
+    override during<T>(what: string, work: () => Promise<T> | T): Promise<T> {
+      if (what.endsWith('of control/docs')) rounds += 1;
+      return super.during(what, work);
+    }
+  })();
+  const logger = createLogger({ name: 'test', level: 'silent' });
+  const context = { database: { ...p.database, state: slow }, logger, metrics: createMetrics() };
+  const control = new Control(context as unknown as ControlContext, waits);
+  await control.start();
+  await waitFor('its rounds', () => rounds > 5, { describe: () => control.reason });
+  held = true;
+  await waitFor('it to look at the migrations', () => waiting);
+  const [asked, before] = [performance.now(), rounds];
+  const stopping = control.stop();
+  await waitFor('the time of four rounds', () => performance.now() - asked > 1_000);
+  const after = rounds;
+  answer();
+  await withinLimit('control to stop', stopping);
+  expect(after).toBe(before);
 });

@@ -38,6 +38,8 @@ export class Control {
 
   async stop(): Promise<void> {
     this.ended.abort();
+    // `live` may wait for an answer of the server first, and they would begin one round after the other until it comes
+    for (const process of this.processes.values()) void process.stop();
     await this.waits.during('the control process', () => this.running);
     this.state = 'stopped';
   }
@@ -87,7 +89,7 @@ export class Control {
         await running.stop();
         this.processes.delete(migration.id);
       }
-      if (over || running) continue;
+      if (over || running || this.ended.signal.aborted) continue;
       const process = new MigrationProcess(this.context, migration, this.waits);
       this.processes.set(migration.id, process);
       process.start();
