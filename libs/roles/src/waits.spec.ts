@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { notDrained, Waits, waitsText } from './waits.js';
 
 function controlled(): { work: () => Promise<void>; end: () => void; fail: (error: Error) => void } {
@@ -29,25 +29,21 @@ it('what has begun and not ended is there by name, the longest first', async () 
 });
 
 it('a stop that does not end says once what it waits for, also when that began before it', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
   const waits = new Waits();
   const [before, stuck] = [controlled(), controlled()];
   void waits.during('the start of filler/a', before.work);
   const said: string[] = [];
-  let bothSaid: () => void = () => undefined;
-  const saying = new Promise<void>((resolve) => (bothSaid = resolve));
-  const log = {
-    warn: (_: object, text: string): void => {
-      said.push(text);
-      if (said.length === 2) bothSaid();
-    },
-  };
-  const stopping = waits.whileStopping(log, () => waits.during('the database', stuck.work), 20);
-  await saying;
-  await new Promise((resolve) => setTimeout(resolve, 60)); // three times as long says no more
+  const log = { warn: (_: object, text: string): void => void said.push(text.replace(/since .*/, 'since T')) };
+  const stopping = waits.whileStopping(log, () => waits.during('the database', stuck.work), 10_000);
+  await vi.advanceTimersByTimeAsync(9_900);
+  expect(said).toEqual([]);
+  await vi.advanceTimersByTimeAsync(60_000);
   before.end();
   stuck.end();
   await stopping;
-  expect(said.map((text) => text.replace(/since .*/, 'since T'))).toEqual([
+  expect(said).toEqual([
     'stopping: still waiting for the start of filler/a, since T',
     'stopping: still waiting for the database, since T',
   ]);
