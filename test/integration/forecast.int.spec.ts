@@ -289,13 +289,19 @@ tables:
   it('counts a row whose rule fails as FunctionFailed and goes on', async () => {
     await world(
       `create table t (id bigint primary key, w text); insert into t select n, null from generate_series(1, 3000) n;
+       create table keyless (id bigint, w text); insert into keyless select id, null from t order by id not in (77, 2078), id;
        create function public.picky(n bigint) returns text language plpgsql immutable as
          $$ begin if n in (77, 2078) then raise exception 'no' using errcode = '22023'; end if; return 'v' || n; end $$`,
-      `highwater: 1\nmigration: m\ntables: [ { table: t, target: { column: w, type: text }, rule: { function: public.picky, arguments: [ id ] } } ]`,
+      `highwater: 1\nmigration: m\ntables: [ { table: t, target: { column: w, type: text }, rule: { function: public.picky, arguments: [ id ] } }, { table: keyless, target: { column: w, type: text }, rule: { function: public.picky, arguments: [ id ] } } ]`,
     );
-    const seen = of(await forecast(), 't');
-    expect(seen).toMatchObject({ rows: 3000, filled: 2998 });
-    expect(seen.unfillable).toMatchObject([{ reason: 'FunctionFailed', rows: 2, keys: [['77'], ['2078']] }]);
+    const all = await forecast();
+    for (const [name, keys] of [
+      ['t', [['77'], ['2078']]],
+      ['keyless', [['(0,1)'], ['(0,2)']]],
+    ] as const) {
+      expect(of(all, name)).toMatchObject({ rows: 3000, filled: 2998 });
+      expect(of(all, name).unfillable).toMatchObject([{ reason: 'FunctionFailed', rows: 2, keys }]);
+    }
   });
 
   it('lets no function of a rule write: the server refuses, and nothing is known of that table', async () => {

@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   beginVerification,
@@ -202,13 +203,23 @@ cutover: { mode: bridge, start: manual, window: 1s }
       expect(await keys(target)).toEqual(['(4,10)', '(4,9)']);
     });
 
-    it('is forecast row by row, like any other', async () => {
+    it('is forecast row by row, like any other, and each row is read once', async () => {
       await visits();
       const { admin, database, plan: parsed, catalog, targets, entities } = prepared;
       await admin.query(
         `update visit set tenant = null; update visit set account = 99 where ctid in (select ctid from visit limit 3)`,
       );
-      const [table] = (await forecastPlan({ database, plan: parsed, catalog, targets, entities })).tables;
+      const { table, read } = await database.fill.transaction('counting', async (client) => {
+        const work = <T>(_: string, run: (client: pg.ClientBase) => Promise<T>): Promise<T> => run(client);
+        const fill = Object.assign(Object.create(database.fill), { session: work, transaction: work }) as Access;
+        const request = { database: { ...database, fill }, plan: parsed, catalog, targets, entities };
+        const [seen] = (await forecastPlan({ ...request, exact: true })).tables;
+        const { rows: counted } = await client.query<{ read: string }>(
+          `select seq_tup_read as read from pg_stat_xact_user_tables where relname = 'visit'`,
+        );
+        return { table: seen, read: Number(counted[0]?.read) };
+      });
+      expect(read).toBe(rows);
       expect(table).toMatchObject({
         rows,
         rowsSeen: rows,

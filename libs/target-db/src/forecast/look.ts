@@ -3,6 +3,7 @@ import { isTransient, rowRefusal } from '../fill/row-error.js';
 import type { Access, Client, Row } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
 import { sqlstateOf } from '../session/sqlstate.js';
+import { pageAfter, pageRead, type PageToRead } from '../verify/block-window.js';
 import { firstPageRows, nextPageRows, smallerPageRows } from '../verify/page-size.js';
 import { KeyHashes, collidingKeys, type CollidingKeys } from './key-hashes.js';
 import { Outcomes, keysShownMax, type Found } from './outcome.js';
@@ -46,7 +47,23 @@ export class NotForeseeable extends Error {}
 
 interface PageRow extends Row {
   found: Found[];
+  /** The last key. */
   cursor: string[] | null;
+  /** Of a table without a key. */
+  blocks?: string;
+}
+
+/** What a page had. */
+interface PageSeen {
+  /** As the server answered it: `found`, and the hashes under their names. */
+  readonly answer: Row & { readonly found: readonly Found[] };
+  readonly seen: number;
+  /** The rows it was meant to have. */
+  readonly looked: number;
+  /** Where the next one begins; null: the table ends there. */
+  readonly cursor: KeyText | null;
+  /** One row, and its rule fails: says nothing about those that follow. */
+  readonly alone: boolean;
 }
 
 /** READ ONLY, so that even a function of the team's cannot write: the server refuses, and no transaction id is taken. */
@@ -83,21 +100,22 @@ export async function lookAtAll(access: Access, of: Foreseen, limits: LookLimits
       rows = smallerPageRows(rows);
       continue;
     }
-    const seen = page.found.reduce((sum, one) => sum + one.rows, 0);
-    outcomes.add(page.found);
+    const { answer, seen } = page;
+    outcomes.add(answer.found);
     hashes.forEach((of, i) => {
-      const added = of.stored.add(page[`set${i}`] as Buffer | null) && of.coming.add(page[`new${i}`] as Buffer | null);
+      const added =
+        of.stored.add(answer[`set${i}`] as Buffer | null) && of.coming.add(answer[`new${i}`] as Buffer | null);
       of.room &&= added;
     });
     limits.onRows?.(outcomes.rows);
-    if (page.cursor === null || (seen < rows && !page.alone)) break;
+    if (page.cursor === null) break;
     const [pageMs, spentMs] = [performance.now() - pageBegan, performance.now() - began];
     // a small page is one around a row that fails: it says nothing about the others
     const rowsPerMs = seen / Math.max(0.1, pageMs);
     const msToGo = Math.max(0, limits.rows - outcomes.rows) / rowsPerMs;
     if (seen >= firstPageRows && spentMs > speedKnownAfterMs && spentMs + msToGo > msMax) return { rowsPerMs };
     cursor = page.cursor;
-    rows = page.alone ? firstPageRows : nextPageRows(rows, seen, pageMs);
+    rows = page.alone ? firstPageRows : nextPageRows(rows, page.looked, pageMs);
   }
   const colliding: (Colliding | null)[] = [];
   for (const [i, { stored, coming, room }] of hashes.entries()) {
@@ -112,19 +130,27 @@ async function tryPage(
   of: Foreseen,
   cursor: KeyText | null,
   rows: number,
-): Promise<(PageRow & { alone: boolean }) | 'smaller'> {
+): Promise<PageSeen | 'smaller'> {
   const doing = `forecast of ${of.target.derivation.table.ident}`;
+  const asked = pageAfter(of.target.derivation, cursor, rows);
   try {
-    const scope: Scope = { kind: 'page', fromStart: cursor === null };
-    return { ...(await ask(access, doing, foreseeStatement(of, scope), [rows, ...(cursor ?? [])])), alone: false };
+    const answer = await ask(access, doing, foreseeStatement(of, scopeOf(asked, cursor)), [
+      asked.limit,
+      ...(cursor ?? []),
+    ]);
+    const seen = answer.found.reduce((sum, one) => sum + one.rows, 0);
+    return { answer, seen, ...pageRead(asked, rows, { ...answer, seen, last: answer.cursor }), alone: false };
   } catch (error) {
     if (!isTransient(error) && rowRefusal(error) === undefined) throw error;
     if (rows > 1) return 'smaller';
-    const key = await keyAfter(access, of, cursor);
-    const found = [{ what: 'reason:FunctionFailed', rows: 1, keys: key === null ? [] : [key] }];
-    return { found: key === null ? [] : found, cursor: key === null ? null : [...key], alone: true };
+    const { key, cursor: next } = await keyAfter(access, of, cursor);
+    const found = key === null ? [] : [{ what: 'reason:FunctionFailed', rows: 1, keys: [key] }];
+    return { answer: { found }, seen: found.length, looked: 1, cursor: next, alone: true };
   }
 }
+
+const scopeOf = ({ window }: PageToRead, cursor: KeyText | null) =>
+  ({ kind: 'page', fromStart: cursor === null, window }) satisfies Scope;
 
 const ask = (access: Access, doing: string, text: string, values: readonly unknown[]): Promise<PageRow> =>
   reading(access, doing, async (client) => {
@@ -132,17 +158,23 @@ const ask = (access: Access, doing: string, text: string, values: readonly unkno
     return rows[0] ?? { found: [], cursor: null };
   });
 
-/** The next key alone: nothing of the rule is computed. */
-async function keyAfter(access: Access, of: Foreseen, cursor: KeyText | null): Promise<KeyText | null> {
-  const { key, table } = of.target.derivation;
+/** The next key alone, and where to go on: nothing of the rule is computed. */
+async function keyAfter(
+  access: Access,
+  of: Foreseen,
+  cursor: KeyText | null,
+): Promise<{ readonly key: KeyText | null; readonly cursor: KeyText | null }> {
+  const { table } = of.target.derivation;
   const bare = { ...of, uniqueKeys: [] };
   const derivation = { ...of.target.derivation, expression: 'null', reason: `''`, referentExists: 'true' };
+  const asked = pageAfter(derivation, cursor, 1);
   const text = foreseeStatement(
     { ...bare, target: { ...of.target, derivation } as Foreseen['target'] },
-    { kind: 'page', fromStart: cursor === null },
+    scopeOf(asked, cursor),
   );
-  const page = await ask(access, `forecast of ${table.ident}`, text, [1, ...(cursor ?? [])]);
-  return page.cursor?.length === key.length ? page.cursor : null;
+  const answer = await ask(access, `forecast of ${table.ident}`, text, [1, ...(cursor ?? [])]);
+  const key = answer.cursor;
+  return { key, cursor: pageRead(asked, 1, { ...answer, seen: key === null ? 0 : 1, last: key }).cursor };
 }
 
 /** A second pass, only where something collides, and only until enough is found. */
@@ -161,11 +193,13 @@ async function keysOf(
   while (keys.length < keysShownMax) {
     limits.signal?.throwIfAborted();
     try {
-      const text = rowsWithHash(of, indexNo, cursor === null);
-      const page = await ask(access, 'forecast: looking for colliding rows', text, [examples, rows, ...(cursor ?? [])]);
+      const asked = pageAfter(of.target.derivation, cursor, rows);
+      const text = rowsWithHash(of, indexNo, scopeOf(asked, cursor));
+      const values = [examples, asked.limit, ...(cursor ?? [])];
+      const page = await ask(access, 'forecast: looking for colliding rows', text, values);
       keys.push(...((page['keys'] as KeyText[] | null) ?? []));
-      if (page.cursor === null || (page['rows'] as number) < rows) break;
-      cursor = page.cursor;
+      cursor = pageRead(asked, rows, { ...page, seen: page['rows'] as number, last: page.cursor }).cursor;
+      if (cursor === null) break;
     } catch (error) {
       if (!(isTransient(error) || rowRefusal(error)) || rows === 1) return keys;
       rows = smallerPageRows(rows);

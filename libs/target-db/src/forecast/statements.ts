@@ -1,6 +1,7 @@
 import type { EntitiesToCome, ForeseenDerivation } from '@highwater/derivation';
-import { keyTuple, parameterTuple } from '../fill/statements.js';
 import type { FillTarget } from '../target.js';
+import type { BlockWindow } from '../verify/block-window.js';
+import { blocksText, pageConditions } from '../verify/verify-range.js';
 import { keysShownMax } from './outcome.js';
 import type { UniqueKey } from './unique-keys.js';
 
@@ -13,8 +14,13 @@ export interface Foreseen {
   readonly uniqueKeys: readonly UniqueKey[];
 }
 
-/** Which rows: a page of them in the order of the key, after a key or from the start; or those on some of the pages of the table. */
-export type Scope = { readonly kind: 'page'; readonly fromStart: boolean } | { readonly kind: 'sample' };
+/** Which rows: a page of them in the order of the key (see `pageAfter`), after a key or from the start; or those on some of the pages of the table. */
+export type Scope = Page | { readonly kind: 'sample' };
+interface Page {
+  readonly kind: 'page';
+  readonly fromStart: boolean;
+  readonly window?: BlockWindow | undefined;
+}
 
 /** The target has a foreign key in the catalog, and not in the plan alone. */
 export const isDeclared = ({ target: { derivation } }: Foreseen): boolean =>
@@ -32,14 +38,14 @@ const relation = ({ target }: Foreseen): string =>
 const keyText = ({ target }: Foreseen): string =>
   `array[${target.derivation.key.map((k) => `r.${k.ident}::pg_catalog.text`).join(', ')}]`;
 
-/** Of a page, `$first` is how many rows at most, and after it comes the key to start after; of a sample, the percentage of the table's pages. */
+/** Of a page, `$first` is how many rows at most (null: all of the window), and after it comes the key to start after; of a sample, the percentage of the table's pages. */
 function rowsOf(of: Foreseen, scope: Scope, first = 1): string {
   const { target, foreseen } = of;
   const list = foreseen.columns.map((ident) => `r.${ident}`).join(', ');
   if (scope.kind === 'sample') return `(select ${list} from ${foreseen.source(sampled)}) as r`;
-  const after = scope.fromStart ? '' : ` where ${keyTuple(target, 'r')} > ${parameterTuple(target, first + 1)}`;
+  const where = pageConditions(target, scope.fromStart, first + 1, scope.window);
   const order = target.derivation.key.map((k) => `r.${k.ident}`).join(', ');
-  return `(select ${list} from ${foreseen.source(relation(of))}${after} order by ${order} limit $${first}) as r`;
+  return `(select ${list} from ${foreseen.source(relation(of))} ${where} order by ${order} limit $${first}) as r`;
 }
 
 /** Key and condition of a unique index for a row with its value: `h0.hash`, NULL where the row has no key in it. */
@@ -100,7 +106,7 @@ const applies = ({ parts, condition, nullsAreOne }: UniqueKey): string =>
   ].join(' and ') || 'true';
 
 /**
- * What is found in the rows of the scope, as one row: `found` (see `Found`), `cursor` the last key, `set0`, `new0`, … the hashes of the keys that
+ * What is found in the rows of the scope, as one row: `found` (see `Found`), `cursor` the last key, `blocks` of the table where there is a window, `set0`, `new0`, … the hashes of the keys that
  * rows have, and would get, in each unique index.
  */
 export function foreseeStatement(of: Foreseen, scope: Scope): string {
@@ -136,24 +142,25 @@ export function foreseeStatement(of: Foreseen, scope: Scope): string {
     from judged group by what
 )`,
   ];
-  const found = `select coalesce((select jsonb_agg(to_jsonb(c)) from counted as c), '[]') as found, (select key from judged order by o desc limit 1) as cursor${sent}`;
+  const blocks = scope.kind === 'page' && scope.window ? `, ${blocksText(of.target)}` : '';
+  const found = `select coalesce((select jsonb_agg(to_jsonb(c)) from counted as c), '[]') as found, (select key from judged order by o desc limit 1) as cursor${blocks}${sent}`;
   return withToCome(toComeIn(of, scope), ctes, found, scope.kind === 'sample' ? sampleOf(of) : '');
 }
 
 /** Rows whose key in one of the unique indexes has one of the hashes `$1` (`$2` and on: the page). */
-export function rowsWithHash(of: Foreseen, indexNo: number, fromStart: boolean): string {
+export function rowsWithHash(of: Foreseen, indexNo: number, page: Page): string {
   const key = of.uniqueKeys[indexNo];
   if (key === undefined) throw new Error('no such unique index');
   const order = of.target.derivation.key.map((k) => `r.${k.ident}`).join(', ');
   const judged = `judged as materialized (
   select ${keyText(of)} as key, row_number() over (order by ${order}) as o, h0.hash
-    from ${rowsOf(of, { kind: 'page', fromStart }, 2)} ${value(of)} ${hashOf(of, key, 0)}
+    from ${rowsOf(of, page, 2)} ${value(of)} ${hashOf(of, key, 0)}
 )`;
   return withToCome(
     of.toCome,
     [judged],
     `select (select to_jsonb((array_agg(key order by o))[1:${keysShownMax}]) from judged where hash = any ($1::int8[])) as keys,
-       (select key from judged order by o desc limit 1) as cursor, (select count(*)::float8 from judged) as rows`,
+       (select key from judged order by o desc limit 1) as cursor, (select count(*)::float8 from judged) as rows${page.window ? `, ${blocksText(of.target)}` : ''}`,
   );
 }
 

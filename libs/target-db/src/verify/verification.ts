@@ -1,12 +1,11 @@
-import { hasKey } from '@highwater/derivation';
 import { isTransient, rowRefusal } from '../fill/row-error.js';
 import type { Access, Client } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
 import { isSqlstate, sqlstate, sqlstateOf } from '../session/sqlstate.js';
 import type { FillTarget } from '../target.js';
-import { behind, windowAfter } from './block-window.js';
+import { pageAfter, pageRead } from './block-window.js';
 import { firstPageRows, nextPageRows, smallerPageRows } from './page-size.js';
-import { comparePage, pageConditions, pageTable, type KeyText } from './verify-range.js';
+import { blocksText, comparePage, pageConditions, pageTable, type KeyText } from './verify-range.js';
 
 /** How far one target is. */
 export interface VerificationProgress {
@@ -171,18 +170,15 @@ async function keyAfter(
   target: FillTarget,
   cursor: KeyText | null,
 ): Promise<{ key: KeyText | null; cursor: KeyText | null }> {
-  const { key, table } = target.derivation;
-  const keys = key.map((k) => `r.${k.ident}`);
-  const window = hasKey(target.derivation) ? undefined : windowAfter(cursor, 1);
+  const keys = target.derivation.key.map((k) => `r.${k.ident}`);
+  const page = pageAfter(target.derivation, cursor, 1);
   const { rows } = await client.query<{ key: string[] }>(
     `select array[${keys.map((k) => `${k}::text`).join(', ')}] as key from ${pageTable(target)}
-      ${pageConditions(target, cursor === null, 1, window)} order by ${keys.join(', ')} limit 1`,
+      ${pageConditions(target, cursor === null, 1, page.window)} order by ${keys.join(', ')} limit 1`,
     [...(cursor ?? [])],
   );
   const found = rows[0]?.key ?? null;
-  if (found !== null || !window) return { key: found, cursor: found };
-  const size = await client.query<{ blocks: string }>(
-    `select pg_relation_size(${table.relid}::oid) / current_setting('block_size')::int8 as blocks`,
-  );
-  return { key: null, cursor: behind(window, Number(size.rows[0]?.blocks ?? 0)) };
+  if (found !== null || !page.window) return { key: found, cursor: found };
+  const size = await client.query<{ blocks: string }>(`select ${blocksText(target)}`);
+  return { key: null, cursor: pageRead(page, 1, { seen: 0, last: null, blocks: size.rows[0]?.blocks }).cursor };
 }

@@ -2,7 +2,7 @@ import { hasKey } from '@highwater/derivation';
 import type { Access, Client } from '../session/database.js';
 import { databaseError } from '../session/errors.js';
 import type { FillTarget } from '../target.js';
-import { behind, windowAfter, type BlockWindow } from './block-window.js';
+import { pageAfter, pageRead, type BlockWindow } from './block-window.js';
 
 /** A key as the server's own text, one element per key column. */
 export type KeyText = readonly string[];
@@ -34,20 +34,18 @@ export function pageConditions(target: FillTarget, fromStart: boolean, first: nu
 export const pageTable = (target: FillTarget): string =>
   `${hasKey(target.derivation) ? '' : 'only '}${target.derivation.table.ident} as r`;
 
+/** How many blocks the table has now. */
+export const blocksText = ({ derivation: { table } }: FillTarget): string =>
+  `pg_relation_size(${table.relid}::oid) / current_setting('block_size')::int8 as blocks`;
+
 /**
- * One page: `$1` rows at most (null: all of the window), `$2`, `$3` migration and target, `$4…` the key to start after. Exported for `plan`, which
- * prints it.
- *
- * Of a table without a key the page is a window of blocks: no index gives its rows in an order, so that a page with a limit alone would read and
- * sort all that follows it.
+ * One page (see `pageAfter`): `$1` rows at most, `$2`, `$3` migration and target, `$4…` the key to start after. Exported for `plan`, which prints it.
  */
 export function verifyStatement(target: FillTarget, fromStart: boolean, window?: BlockWindow): string {
   const { derivation: d } = target;
   const keys = d.key.map((k) => `r.${k.ident}`);
   const where = pageConditions(target, fromStart, 4, window);
-  const blocks = window
-    ? `,\n       pg_relation_size(${d.table.relid}::oid) / current_setting('block_size')::int8 as blocks`
-    : '';
+  const blocks = window ? `,\n       ${blocksText(target)}` : '';
   return `
 with page as materialized ( /* numbered outside of the limit, so that only the page is read */
   select p.*, row_number() over () as o
@@ -74,7 +72,7 @@ interface PageRow {
 /**
  * Compares the next `rows` keys after `cursor` in the caller's transaction; of a table without a key about as many. The driver's own error is thrown.
  *
- * @returns with `looked`, the rows that the page was meant to have where it was whole: what the size of the next one follows.
+ * @returns with `looked`, see `pageRead`.
  */
 export async function comparePage(
   client: Client,
@@ -82,9 +80,9 @@ export async function comparePage(
   cursor: KeyText | null,
   rows: number,
 ): Promise<VerifiedRange & { readonly looked: number }> {
-  const window = hasKey(target.derivation) ? undefined : windowAfter(cursor, rows);
-  const found = await client.query<PageRow>(verifyStatement(target, cursor === null, window), [
-    window && rows > 1 ? null : rows,
+  const asked = pageAfter(target.derivation, cursor, rows);
+  const found = await client.query<PageRow>(verifyStatement(target, cursor === null, asked.window), [
+    asked.limit,
     target.migrationId,
     target.targetNo,
     ...(cursor ?? []),
@@ -92,11 +90,7 @@ export async function comparePage(
   const page = found.rows[0];
   const checked = Number(page?.checked ?? 0);
   const counts = { checked, mismatches: Number(page?.mismatches ?? 0), nulls: Number(page?.nulls ?? 0) };
-  const last = page?.cursor ?? null;
-  if (!window) return { ...counts, looked: checked, cursor: checked < rows ? null : last };
-  // one row alone: others may follow it in its block
-  const alone = rows === 1 && last !== null;
-  return { ...counts, looked: rows, cursor: alone ? last : behind(window, Number(page?.blocks ?? 0)) };
+  return { ...counts, ...pageRead(asked, rows, { seen: checked, last: page?.cursor ?? null, blocks: page?.blocks }) };
 }
 
 /** Compares stored with derived value, by value, over the next `rows` keys after `cursor`; resumable by the cursor it returns. */
