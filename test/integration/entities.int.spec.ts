@@ -34,6 +34,10 @@ create table "Group" (id text primary key, "orgId" text, "workspaceId" text);
 create table users (id bigint primary key, email text);
 create table projects (id bigint primary key, owner_id bigint references users, organization_id text);
 create table organizations (id text primary key, name text not null, slug text not null unique, owner_id bigint not null, created_at text);
+create table "Shop" (id bigint primary key, code text);
+create table "Space" (id text primary key); create table "Room" (id text primary key);
+create function space_of(code text) returns text language plpgsql immutable as
+  $$ begin if code like 'bad%' then raise exception 'no' using errcode = 'MY002'; end if; return 's-' || code; end $$;
 create function stubborn() returns trigger language plpgsql as $$ begin
   if new.name = 'suppress' then return null; end if;
   if new.name = 'renamed' then new.id := 'another-' || gen_random_uuid(); new.slug := new.id; end if;
@@ -63,6 +67,8 @@ entities:
       owner_id: owner_id
       created_at: { now: true }
   - { table: Workspace, from: projects, key: { id: { template: "p-{id}" } }, createdBy: application }
+  - { table: Space, from: Shop, key: { id: { function: public.space_of, arguments: [ code ] } }, createdBy: highwater }
+  - { table: Room, from: Shop, key: { id: { function: public.space_of, arguments: [ code ] } }, createdBy: application }
 tables:
   - { table: Group, rule: orgId }
 cutover: { mode: bridge, start: manual, window: 10m }
@@ -74,7 +80,7 @@ const sessions: pg.Client[] = [];
 const gate = { migrationId: 'entities', short: '' };
 
 beforeAll(async () => {
-  p = await prepare(await freshDatabase(), schema, plan);
+  p = await prepare(await freshDatabase(), schema, plan, { allowedFunctions: ['public.space_of'] });
   gate.short = target(0).short;
   await openGate(p.database.state, gate, ['live', 'sweep']);
 });
@@ -82,7 +88,7 @@ afterAll(() => p.close());
 afterEach(async () => {
   for (const session of sessions.splice(0)) await session.end().catch(() => undefined);
   await p.admin
-    .query(`truncate "Organization", "OrgMember", "Workspace", "WorkspaceMembership", "Group", users, projects, organizations;
+    .query(`truncate "Organization", "OrgMember", "Workspace", "WorkspaceMembership", "Group", users, projects, organizations, "Shop", "Space";
     truncate highwater.created_entity, highwater.unfillable_entity`);
 });
 
@@ -300,6 +306,59 @@ describe('arrivals', () => {
     await create(0, { kind: 'keys', keys: open.map((key) => ({ key })) });
     expect(await closeUnfillableEntities(p.database.fill, target(0))).toBe(2);
     expect((await listed()).length).toBe(6);
+  });
+});
+
+describe('a source whose identity the server refuses to work out', () => {
+  /** Pages of 100 to the end, as a pass asks for them. */
+  async function pass(n: number): Promise<{ made: number; verdicts: string[] }> {
+    let [after, made, more]: [readonly string[] | null, number, boolean] = [null, 0, true];
+    const all: string[] = [];
+    while (more) {
+      const page: Judged = await create(n, { kind: 'after', after, limit: 100 });
+      all.push(...verdicts(page));
+      made += page.made;
+      [after, more] = [page.last ?? after, page.more];
+    }
+    return { made, verdicts: all };
+  }
+  const shops = (): Promise<unknown> =>
+    p.admin.query(`insert into "Shop" select g, case when g in (7, 8, 250) then 'bad' || g else 'c' || g end from generate_series(1, 250) g`); // prettier-ignore
+
+  it('is listed, and the pass goes on around it; mended, it is made', async () => {
+    await shops();
+    const seen = await pass(4);
+    expect(seen.made).toBe(247);
+    expect(seen.verdicts.flatMap((one, i) => (one === 'made' ? [] : [[i + 1, one]]))).toEqual(
+      [7, 8, 250].map((place) => [place, 'unfillable FunctionFailed']),
+    );
+    const all = ['250', '7', '8'].map((key) => [4, [key], 'FunctionFailed', 'MY002', null]);
+    expect(await listed()).toEqual(all);
+    // neither the count nor the look at what is listed ends at it
+    expect(await countMissingEntities(p.database.fill, target(4), { timeoutMs: 5_000 })).toBeUndefined();
+    expect(await closeUnfillableEntities(p.database.fill, target(4))).toBe(0);
+    expect((await pass(4)).made).toBe(0);
+    await p.admin.query(`update "Shop" set code = 'good' || id where id in (7, 250)`);
+    expect(verdicts(await create(4, keys(7, 8, 250)))).toEqual(['made', 'unfillable FunctionFailed', 'made']);
+    expect(await closeUnfillableEntities(p.database.fill, target(4))).toBe(2);
+    expect(await listed()).toEqual([[4, ['8'], 'FunctionFailed', 'MY002', null]]);
+    expect(await rows('select count(*)::int from "Space"')).toEqual([[249]]);
+  });
+
+  it('is singled out among hints too, those that arrive with it are made', async () => {
+    await shops();
+    const arrived = Array.from({ length: 40 }, (_, i) => i + 1);
+    const outcome = await create(4, keys(...arrived));
+    expect(outcome.made).toBe(38);
+    expect(verdicts(outcome).slice(5, 9)).toEqual(['made', ...Array<string>(2).fill('unfillable FunctionFailed'), 'made']); // prettier-ignore
+  });
+
+  it('is nothing to wait for where the application makes them', async () => {
+    await shops();
+    const seen = await pass(5);
+    expect(seen.verdicts.filter((one) => one === 'waiting')).toHaveLength(247);
+    expect(seen.verdicts.filter((one) => one === 'unfillable FunctionFailed')).toHaveLength(3);
+    expect(await listed()).toEqual([]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { rowRefusal } from '../fill/row-error.js';
 import { isSqlstate, sqlstate } from '../session/sqlstate.js';
 import { cancelledBy } from '../session/cancel-on-abort.js';
 import type { Access } from '../session/database.js';
@@ -17,7 +18,7 @@ export interface MissingEntities {
  * those that the server refused: both are listed with a reason. Reads the whole source.
  *
  * @param limits `signal` ends it: who is asked to stop has no time for a whole source
- * @returns undefined when the server did not answer in time.
+ * @returns undefined when the server did not answer in time, or refuses to look at one of them: what the pages of a pass left is known all the same
  */
 export async function countMissingEntities(
   fill: Access,
@@ -38,7 +39,7 @@ export async function countMissingEntities(
     return { count: BigInt(rows[0]?.count ?? '0'), first: rows[0]?.first ?? [] };
   } catch (error) {
     limits.signal?.throwIfAborted();
-    if (isSqlstate(error, sqlstate.queryCanceled)) return undefined;
+    if (isSqlstate(error, sqlstate.queryCanceled) || rowRefusal(error) !== undefined) return undefined;
     throw databaseError(error, doing);
   }
 }

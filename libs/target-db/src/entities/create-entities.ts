@@ -9,7 +9,9 @@ import type { UnfilledRow, Written } from '../fill/write-rows.js';
 import type { GateName } from '../gate/enter-gate.js';
 import type { Access, Client } from '../session/database.js';
 import type { EntityTarget } from '../target.js';
-import { judgeSources, makeEntities, sourcesAfter, sourcesLeft, sourcesOf } from './statements.js';
+import { askAround } from './ask-around.js';
+import { judge, refusalToLook, settledBefore, type Judged, type PlacedKey } from './judge-sources.js';
+import { makeEntities, sourceAlone, sourcesAfter, sourcesLeft, sourcesOf } from './statements.js';
 import { listUnfillableEntities } from './unfillable-entities.js';
 
 /** One source row whose entity may be missing. Without `xid` nobody asks whether its transaction is visible. */
@@ -50,8 +52,8 @@ export type EntityOutcome =
   | { readonly kind: 'gateClosed' };
 
 /**
- * Makes the entities of some sources if absent, in short transactions of their own behind the gate. A source that the server refuses is singled
- * out and listed, the others get theirs; what waits for somebody else beyond the budget is `contended`, and never waited for longer.
+ * Makes the entities of some sources if absent, in short transactions of their own behind the gate. A source that the server refuses, or even to look at, is
+ * singled out and listed, the others get theirs; what waits for somebody else beyond the budget is `contended`, and never waited for longer.
  */
 export async function createEntities(
   fill: Access,
@@ -74,6 +76,8 @@ export async function createEntities(
   let made = 0;
   let careful = false;
   let portion = Math.min(keys.length, portionMax);
+  /** Only because looking at one of them is refused. */
+  let narrowed = false;
   for (;;) {
     const open = keys.flatMap((source, place) => (verdicts.has(place) ? [] : [{ ...source, place }])).slice(0, portion);
     if (open.length === 0) break;
@@ -86,14 +90,22 @@ export async function createEntities(
       made += done.made;
       done.verdicts.forEach((verdict, place) => verdicts.set(place, verdict));
       if (done.verdicts.size === 0) contended();
+      if (narrowed) portion = Math.min(portionMax, portion * 2);
     } catch (error) {
       const refused = rowRefusal(error) !== undefined;
       if (!refused && !isTransient(error)) throw error;
-      // where even looking at a source is refused, and not only writing, the transactions get smaller until it stands alone
-      if (careful && portion <= (refused ? 1 : carefulBelow)) contended();
+      if (careful && refused && open.length === 1) {
+        const alone = await listAlone(fill, target, open[0] as PlacedKey, budget, gate);
+        if (alone === undefined) return { kind: 'gateClosed' };
+        open.forEach(({ place }) => verdicts.set(place, alone));
+      } else if (careful && !refused && portion <= carefulBelow) contended();
       // refused: the guilty one is singled out. Slow, or held up: fewer at a time, then one by one
       else if (!careful && (refused || portion <= carefulBelow)) careful = true;
-      else portion = Math.ceil(portion / 2);
+      else {
+        // where even looking at a source is refused, and not only writing, the transactions get smaller until it stands alone
+        narrowed = refused;
+        portion = Math.ceil(open.length / 2);
+      }
     }
   }
   return {
@@ -103,6 +115,43 @@ export async function createEntities(
     last,
     more,
   };
+}
+
+/**
+ * Asks once more about a source that the server refused to look at, in a transaction of its own, and lists it when it is refused again.
+ *
+ * @returns undefined: the gate is closed.
+ */
+async function listAlone(
+  fill: Access,
+  target: EntityTarget,
+  source: PlacedKey,
+  budget: FillBudget,
+  gate: GateName,
+): Promise<EntityVerdict | undefined> {
+  try {
+    return await fill.session('listing a source of entities', (client) =>
+      orRollBack(client, async () => {
+        if (!(await openFill(client, target, gate, budget))) return undefined;
+        await client.query('savepoint look');
+        try {
+          await judge(client, target, [source]);
+          await client.query('rollback');
+          return { verdict: 'contended' }; // it was something that passes
+        } catch (error) {
+          const refused = refusalToLook(target, source.key, error);
+          if (refused === undefined) throw error;
+          await client.query('rollback to savepoint look; release savepoint look');
+          await listUnfillableEntities(client, target, [refused]);
+          await client.query('commit');
+          return { verdict: 'unfillable', reason: refused.reason };
+        }
+      }),
+    );
+  } catch (error) {
+    if (!isTransient(error)) throw error;
+    return { verdict: 'contended' };
+  }
 }
 
 /** Sources of one transaction: the locks on what they make, and on what that refers to, are held for as long as it takes. */
@@ -118,10 +167,6 @@ interface PagedKey extends SourceKey {
 interface Page {
   readonly keys: readonly PagedKey[];
   readonly more: boolean;
-}
-
-interface PlacedKey extends SourceKey {
-  readonly place: number;
 }
 
 interface Made {
@@ -214,23 +259,6 @@ async function writeEntities(
   return { filled: made, unfilled };
 }
 
-interface Judged {
-  readonly place: number;
-  readonly visible: boolean;
-  readonly present: boolean;
-  readonly there: boolean;
-  readonly reason: UnfillableReason | null;
-  readonly key: readonly string[];
-}
-
-/** What needs no writing; visibility is judged first, for a transaction that is not visible shows the row as it was before. */
-function settledBefore({ visible, present, there, reason }: Judged): EntityVerdict | undefined {
-  if (!visible) return { verdict: 'parked' };
-  if (!present) return { verdict: 'gone' };
-  if (there) return { verdict: 'there' };
-  return reason === null ? undefined : { verdict: 'unfillable', reason };
-}
-
 /** What the application makes is not made here; of a page it is said which are awaited, and which nobody can make. */
 async function awaited(
   fill: Access,
@@ -241,39 +269,27 @@ async function awaited(
   const verdicts = keys.map(({ there }): EntityVerdict => ({ verdict: there === true ? 'there' : 'waiting' }));
   const open = keys.flatMap((source, place) => (source.there === true ? [] : [{ ...source, place }]));
   if (kind === 'keys' || open.length === 0) return verdicts;
-  const judged = await fill.session('judging sources of entities', (client) => judge(client, target, open));
-  for (const one of judged) verdicts[one.place] = settledBefore(one) ?? { verdict: 'waiting' };
+  const judged = await fill.session('judging sources of entities', (client) =>
+    askAround(open, (some) => judge(client, target, some)),
+  );
+  for (const one of judged.answers) verdicts[one.place] = settledBefore(one) ?? { verdict: 'waiting' };
+  for (const { asked, error } of judged.refused) {
+    const refused = refusalToLook(target, asked.key, error);
+    if (refused) verdicts[asked.place] = { verdict: 'unfillable', reason: refused.reason };
+  }
   return verdicts;
-}
-
-async function judge(client: Client, target: EntityTarget, keys: readonly PlacedKey[]): Promise<Judged[]> {
-  const { entity } = target;
-  const width = entity.sourceKey.length;
-  const { rows } = await client.query<Record<string, unknown>>(judgeSources(entity), [
-    ...keyColumns(
-      keys.map(({ key }) => key),
-      width,
-    ),
-    keys.map(({ xid }) => xid ?? '3'),
-    keys.map(({ xid, forced }) => xid === undefined || forced === true),
-  ]);
-  return rows.map((row) => ({
-    place: keys[Number(row['ordinal']) - 1]?.place ?? -1,
-    visible: row['visible'] === true,
-    present: row['present'] === true,
-    there: row['there'] === true,
-    reason: row['reason'] as UnfillableReason | null,
-    key: entity.sourceKey.map((_, i) => String(row[`k${i}`])),
-  }));
 }
 
 async function page(fill: Access, target: EntityTarget, after: readonly string[] | null, limit: number): Promise<Page> {
   try {
-    return await pageOf(fill, target.entity, after, limit);
+    return await pageOf(fill, target.entity, after, limit, sourcesAfter(target.entity, after !== null));
   } catch (error) {
-    // an identity that is slow to work out: fewer at a time, or no page is ever done
-    if (!isTransient(error) || limit === 1) throw error;
-    return await page(fill, target, after, Math.ceil(limit / 8));
+    const refused = rowRefusal(error) !== undefined;
+    if (!refused && !isTransient(error)) throw error;
+    // an identity that is slow to work out, or cannot be for one of them: fewer at a time, or no page is ever done
+    if (limit > 1) return await page(fill, target, after, Math.ceil(limit / 8));
+    if (!refused) throw error;
+    return await pageOf(fill, target.entity, after, limit, sourceAlone(target.entity, after !== null));
   }
 }
 
@@ -282,12 +298,12 @@ async function pageOf(
   entity: EntityTarget['entity'],
   after: readonly string[] | null,
   limit: number,
+  text: string,
 ): Promise<Page> {
-  const rows = await fill.query<Record<string, string | boolean>>(
-    'reading the sources of entities',
-    sourcesAfter(entity, after !== null),
-    [...(after ?? []), limit],
-  );
+  const rows = await fill.query<Record<string, string | boolean>>('reading the sources of entities', text, [
+    ...(after ?? []),
+    limit,
+  ]);
   const keys = rows.map((row) => ({
     key: entity.sourceKey.map((_, i) => String(row[`k${i}`])),
     there: row['there'] === true,

@@ -1,6 +1,14 @@
 import type { CatalogTable, CompiledEntity, Ident, SqlExpression } from '@highwater/derivation';
 import { describe, expect, it } from 'vitest';
-import { countMissing, judgeSources, makeEntities, makeEntity, sourcesAfter, sourcesLeft } from './statements.js';
+import {
+  countMissing,
+  judgeSources,
+  makeEntities,
+  makeEntity,
+  sourceAlone,
+  sourcesAfter,
+  sourcesLeft,
+} from './statements.js';
 
 const column = (name: string, type: string, expression: string) => ({
   name,
@@ -53,6 +61,7 @@ describe('the statements of entities', () => {
     expect(sourcesAfter(membership, true)).toBe(
       'select r.tenant::pg_catalog.text as k0, r."No"::pg_catalog.text as k1, (exists (E)) as there from only public."Member" as r where (r.tenant, r."No") > ($1::uuid, $2::bigint) order by r.tenant, r."No" limit $3',
     );
+    expect(sourceAlone(membership, false)).toMatch(/, \(false\) as there from .* limit \$1$/);
     expect(sourcesAfter({ ...membership, source: table('app.p', 'p') }, false)).toContain('from app.p as r order by');
     expect(judgeSources(membership)).toContain('from only public."Member" as r where h.visible and r.tenant = h.k0');
     expect(sourcesLeft(membership)).toContain('where not (exists (E))');

@@ -23,11 +23,17 @@ function named(entity: CompiledEntity): string {
 }
 
 /** The next sources after a key in their order, and of each whether its entity is `there`; `$n + 1` says how many. */
-export function sourcesAfter(entity: CompiledEntity, after: boolean): string {
+export const sourcesAfter = (entity: CompiledEntity, after: boolean): string =>
+  nextSources(entity, after, entity.exists);
+
+/** The same without working out what any of them is the source of: where doing so is refused. */
+export const sourceAlone = (entity: CompiledEntity, after: boolean): string => nextSources(entity, after, 'false');
+
+function nextSources(entity: CompiledEntity, after: boolean, there: string): string {
   const keyed = sourcesOf(entity);
   const where = after ? ` where ${keyTuple(keyed, 'r')} > ${parameterTuple(keyed, 1)}` : '';
   const limit = after ? entity.sourceKey.length + 1 : 1;
-  return `select ${keyTexts(keyed, 'r')}, (${entity.exists}) as there from ${source(entity)} as r${where} order by ${orderBy(keyed)} limit $${limit}`;
+  return `select ${keyTexts(keyed, 'r')}, (${there}) as there from ${source(entity)} as r${where} order by ${orderBy(keyed)} limit $${limit}`;
 }
 
 /**

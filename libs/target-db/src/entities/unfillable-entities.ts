@@ -2,6 +2,7 @@ import { keyColumns, keyLiteral } from '../fill/key-text.js';
 import type { UnfilledRow } from '../fill/write-rows.js';
 import type { Access, Client } from '../session/database.js';
 import type { EntityTarget } from '../target.js';
+import { askAround } from './ask-around.js';
 import { sourcesLeft } from './statements.js';
 
 /** Lists sources of which no entity could be made, in the transaction that tried: one open entry per source. */
@@ -75,18 +76,20 @@ export async function closeUnfillableEntities(
   }
 }
 
-/** The same of some sources only. */
+/** The same of some sources only. Those that the server still refuses to look at stay listed. */
 export async function closeEntriesOf(
   fill: Access,
   { entity, migrationId, entityNo }: EntityTarget,
   keys: readonly (readonly string[])[],
 ): Promise<number> {
-  const left = await fill.query<Record<string, string>>(
-    'looking at unfillable entities',
-    sourcesLeft(entity),
-    keyColumns(keys, entity.sourceKey.length),
+  const { answers, refused } = await fill.session('looking at unfillable entities', (client) =>
+    askAround(keys, async (some) => {
+      const columns = keyColumns(some, entity.sourceKey.length);
+      return (await client.query<Record<string, string>>(sourcesLeft(entity), columns)).rows;
+    }),
   );
-  const still = new Set(left.map((row) => JSON.stringify(entity.sourceKey.map((_, i) => String(row[`k${i}`])))));
+  const left = answers.map((row) => entity.sourceKey.map((_, i) => String(row[`k${i}`])));
+  const still = new Set([...left, ...refused.map(({ asked }) => asked)].map((key) => JSON.stringify(key)));
   const over = keys.filter((key) => !still.has(JSON.stringify(key)));
   if (over.length > 0)
     await fill.query(
