@@ -55,7 +55,7 @@ describe.each(majors)('preflight on PostgreSQL %i', (major) => {
       await installBridge(database, target, { mode: 'assign', reports: true }, { lockBudgetMs: 300, lockAttempts: 2 });
   });
 
-  it('names each missing grant with the GRANT that mends it, and the GRANT does', async () => {
+  it('names each missing grant, and each role with too few connections, with the statement that mends it, and it does', async () => {
     prepared = await prepare(await postgres.freshDatabase(), workspaceSchema, workspacePlan);
     const { admin, roles } = prepared;
     await admin.query(
@@ -69,6 +69,14 @@ describe.each(majors)('preflight on PostgreSQL %i', (major) => {
     ]);
     await admin.query(failed.map((c) => c.fixSql).join(';'));
     expect(blocking(await run())).toEqual([]);
+    await admin.query(`alter role ${roles.fill} connection limit 9`);
+    const [few, ...others] = (await run()).filter((c) => c.status !== 'pass');
+    expect([few, others]).toMatchObject([
+      { check: 'ConnectionLimit', status: 'warn', code: 'HW2136', fixSql: `alter role ${roles.fill} connection limit 12` },
+      [],
+    ]); // prettier-ignore
+    await admin.query(few?.fixSql ?? '');
+    expect((await run()).filter((c) => c.check === 'ConnectionLimit')).toMatchObject([{ status: 'pass' }]);
   });
 
   it('blocks on what would surprise the application until it is accepted by name', async () => {

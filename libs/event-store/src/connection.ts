@@ -44,6 +44,9 @@ function boundSilence(client: unknown): void {
   });
 }
 
+/** Sessions that an event store opens at most, unless its settings say so. */
+export const eventStoreSessionsMax = 4;
+
 /** Connects nothing yet; `initialize()` does. */
 export function dataSource(settings: EventStoreSettings): DataSource {
   const url = new URL(settings.url);
@@ -69,7 +72,7 @@ export function dataSource(settings: EventStoreSettings): DataSource {
     database: decodeURIComponent(url.pathname.slice(1)),
     ssl: tls === 'disable' ? false : { rejectUnauthorized: true, minVersion: 'TLSv1.2', ...ca },
     applicationName: settings.applicationName.slice(0, 63),
-    poolSize: settings.poolMax ?? 4,
+    poolSize: settings.poolMax ?? eventStoreSessionsMax,
     connectTimeoutMS: 10_000,
     synchronize: false,
     migrationsRun: false,

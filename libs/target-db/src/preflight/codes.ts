@@ -72,6 +72,8 @@ export const preflightCodes = {
   EntityNotBridged: 'HW2134',
   /** HW2135 An assertion of the plan cannot be run as the fill access: a missing privilege, a misspelt name. Mend the query, or grant SELECT on what it reads. One that reads a column or a table that the run makes is told as a warning. */
   AssertionRuns: 'HW2135',
+  /** HW2136 The server, or an access role, takes fewer connections than a process may open at once. While all are in use its work waits and is tried again (HW9006), and so may an application that shares them. Raise max_connections, or the role's limit (the statement is printed). Each further process needs as many again; of each further migration a process keeps about five more. */
+  ConnectionLimit: 'HW2136',
 } as const satisfies Record<string, ErrorCode>;
 
 export type CheckName = keyof typeof preflightCodes;

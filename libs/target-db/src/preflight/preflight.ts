@@ -16,6 +16,7 @@ import { isConnectionLoss } from '../session/errors.js';
 import { accessRoles } from '../session/settings.js';
 import type { EntityTarget, FillTarget } from '../target.js';
 import { judge, type Finding, type PreflightCheck } from './check.js';
+import { connectionsFound } from './connections.js';
 import { entityFindings } from './entities.js';
 import { leftoverFindings } from './leftovers.js';
 import { roleFindings } from './roles.js';
@@ -33,6 +34,8 @@ export interface PreflightRequest {
   readonly entities?: readonly EntityTarget[];
   /** Whether the brokers answered; leave out for a plan without a stream. */
   readonly kafka?: { readonly reachable: true } | { readonly reachable: false; readonly message: string };
+  /** Sessions that the process keeps for its event log, as access role `state`; left out: none. */
+  readonly eventLogSessions?: number;
 }
 
 /** Looks in all while connections are lost, within about two seconds: a server that restarts is an obstacle, a connection cut once is none. */
@@ -68,6 +71,7 @@ async function lookOnce(request: PreflightRequest, last: boolean): Promise<Prefl
     ...connections,
     ...planFindings(request),
     ...(await serverFindings(database.state, plan)),
+    ...(await connectionsFound(database, roles, plan, request.eventLogSessions ?? 0)),
     ...(await roleFindings(database.state, roles, derivations, entities, plan)),
     ...(await grantFindings(database, roles, derivations, entities)),
     ...(await tableFindings(database, plan, derivations)),

@@ -10,6 +10,9 @@ const leaderClass = 0x68776c64; // "hwld"
 export type LeaderPurpose = 'control' | 'event-publisher';
 const objects: Readonly<Record<LeaderPurpose, number>> = { control: 1, 'event-publisher': 2 };
 
+/** Sessions that a process keeps to lead, or asks with. */
+export const leaderSessions = Object.keys(objects).length;
+
 /** A leader that says nothing for so long, because it is frozen (SIGSTOP, a paused virtual machine), loses the lead. */
 const silenceMsMax = 15_000;
 

@@ -102,6 +102,12 @@ export interface Database {
 
 const poolMaxDefault: Readonly<Record<AccessRole, number>> = { stream: 3, fill: 10, state: 6, ddl: 3 };
 
+/** Sessions of each access role that come and go; `Access.lasting` lends others. */
+export const poolMaxOf = ({ poolMax }: Pick<DatabaseSettings, 'poolMax'>): Readonly<Record<AccessRole, number>> => ({
+  ...poolMaxDefault,
+  ...poolMax,
+});
+
 /** Opens nothing yet: the first use of an access role connects. */
 export function openDatabase(settings: DatabaseSettings): Database {
   const instance = settings.instance ?? defaultInstance();
@@ -124,7 +130,7 @@ export function openDatabase(settings: DatabaseSettings): Database {
         .on('remove', (client) => clients.delete(client));
     return new Access(
       role,
-      pool(settings.poolMax?.[role] ?? poolMaxDefault[role]),
+      pool(poolMaxOf(settings)[role]),
       `${config.user || 'default user'}@${config.host}:${config.port}/${config.database}`,
       settings.allowedFunctions,
       pool(Infinity),

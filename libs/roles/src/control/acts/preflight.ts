@@ -1,3 +1,4 @@
+import { eventStoreSessionsMax } from '@highwater/event-store';
 import { kafkaReachable } from '@highwater/messaging';
 import { isHighwaterError, messageOf } from '@highwater/kernel';
 import {
@@ -31,6 +32,7 @@ export async function inspect(
     targets: process.targets,
     entities: process.entities ?? [],
     ...(kafka === undefined ? {} : { kafka }),
+    eventLogSessions: eventStoreSessionsMax,
   });
   return {
     checks,
