@@ -165,9 +165,10 @@ describe('relay', () => {
     for (const outcome of ['resolved', 'resolved', 'left_null']) await emit(outcome);
     await open.app.query(`select pg_logical_emit_message(false, 'highwater.bridge', 'not json')`);
     await insert(open, 1, 1);
-    const first = open.relay({ checkEveryMs: 60_000 }); // counts, and acknowledges nothing before it dies
-    await first.start();
-    const { database } = open;
+    const { database, app } = open;
+    // counts, and acknowledges nothing before it dies: what is acknowledged is recorded first
+    await app.query('begin; lock table highwater.slot_position in exclusive mode');
+    await open.relay().start();
     const counted = async (): Promise<Record<string, number>> =>
       Object.fromEntries(
         (
@@ -178,9 +179,10 @@ describe('relay', () => {
         ).map((row) => [row.outcome, row.n]),
       );
     await waitFor('the count', async () => (await counted())['left_null'] === 1, { describe: counted });
-    await open.app.query(`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1`, [
+    await app.query(`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1`, [
       open.stream.slot,
     ]);
+    await app.query('commit');
     await emit('resolved');
     await waitFor('the fourth', async () => (await counted())['resolved'] === 3, { describe: counted });
     expect(await counted()).toEqual({ left_null: 1, resolved: 3 });
@@ -302,6 +304,53 @@ describe('relay', () => {
     await insert(open, 6, 9);
     await waitFor('all keys', () => new Set(all.keys()).size === 9, { describe: () => [all.keys(), relay.status()] });
     expect(open.broken).toEqual([]);
+  });
+
+  it('acknowledges what each session stored long before its interval is over: one that is cut off often gets on', async () => {
+    open = await openStream(server(), 'cut');
+    const { app, stream } = open;
+    const relay = open.relay({ checkEveryMs: 3_600_000 });
+    await relay.start();
+    for (const session of [1, 2, 3]) {
+      await insert(open, session, session);
+      const { rows } = await app.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
+      await waitFor('the acknowledgement', () => parseLsn(relay.status().ackedLsn) >= parseLsn(rows[0]?.lsn ?? ''), {
+        timeoutMs: 45_000,
+        describe: () => [session, relay.status()],
+      });
+      await app.query(`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1`, [
+        stream.slot,
+      ]);
+    }
+  });
+
+  it('begins behind what was recorded, also where the connection was lost before the server was told', async () => {
+    open = await openStream(server(), 'untold');
+    collected = await collectHints(open.kafka, open.stream);
+    const all = collected;
+    const { app } = open;
+    await app.query('begin');
+    await insert(open, 1, 3);
+    const { rows } = await app.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+    const beforeCommit = rows[0]?.lsn ?? '';
+    // whoever records the commit loses its connection in the same moment
+    await app.query(`commit; create function public.cut() returns trigger language plpgsql security definer as $$ begin
+        perform pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = new.slot; return null; end $$;
+      create trigger cut after insert or update on highwater.slot_position for each row
+        when (new.acknowledged_lsn > '${beforeCommit}') execute function public.cut()`);
+    const relay = open.relay();
+    await relay.start();
+    await waitFor('the record', () => parseLsn(relay.status().ackedLsn) > parseLsn(beforeCommit), {
+      timeoutMs: 45_000,
+      describe: () => relay.status(),
+    });
+    await app.query('drop trigger cut on highwater.slot_position');
+    await insert(open, 4, 4);
+    await waitFor('the next hint', () => all.keys().includes('a4') && relay.status().hintsSent > 3, {
+      timeoutMs: 45_000,
+      describe: () => [all.keys(), relay.status()],
+    });
+    expect(relay.status().hintsSent).toBeLessThan(7); // none of the first three again
   });
 
   it('reports a slot that was dropped', async () => {

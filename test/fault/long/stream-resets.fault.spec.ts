@@ -44,7 +44,7 @@ async function resets(proxy: FaultProxy, direction: Direction, counts: readonly 
 
 /**
  * Resets for as long as the work takes, the next one when the stream has got over the last: with a backlog every one would hit the relay, and
- * a stream that is cut five times a second gets nowhere. Answers how many struck.
+ * the others would meet none. Answers how many struck.
  */
 async function amidResets(work: () => Promise<unknown>): Promise<number> {
   let going = true;

@@ -3,6 +3,7 @@ import {
   ContiguousAck,
   inFlightLimits,
   intakeVerdict,
+  nextLookMs,
   slotDifference,
   streamDifference,
   type BrokenStream,
@@ -46,7 +47,7 @@ export interface RelaySessionOptions {
   /** Of the entities that we make. */
   readonly sources?: readonly HintSource[];
   readonly logger: RelayLog;
-  /** Between two looks at publication and topic; what was received before a look may be acknowledged after it. */
+  /** Between two looks at publication and topic; what was received before a look may be acknowledged after it. The first ones of a session come sooner: `nextLookMs`. */
   readonly checkEveryMs?: number;
   readonly inFlight?: InFlightLimits;
   /** What earlier sessions of this relay acknowledged: a server whose WAL ends before that has another history. */
@@ -70,7 +71,8 @@ class BrokenStreamError extends Error {
 }
 
 /**
- * One replication connection with its producer, from connecting to its end. Made, run once, thrown away.
+ * One replication connection with its producer, from connecting to its end. Made, run once, thrown away. It begins behind what earlier ones of this relay
+ * recorded, also where the server was not told of it any more.
  *
  * A position is acknowledged in this order: every hint up to it is stored by Kafka (or every bridge message counted), then
  * publication and topic are found unchanged *after* it was received, then it is recorded, then the server is told. So a slot that
@@ -93,6 +95,7 @@ export class RelaySession {
   private paused = false;
   private checking: Promise<void> | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private looks = 0;
   ackedLsn: Lsn = zeroLsn;
   receivedLsn: Lsn = zeroLsn;
   streaming = false;
@@ -111,6 +114,7 @@ export class RelaySession {
       onMessage: (message: ReplicationMessage) => this.take(message),
       onKeepalive: (walEnd: Lsn) => this.keepalive(walEnd),
       acknowledged: () => this.ackedLsn,
+      storedBefore: options.acknowledgedBefore ?? zeroLsn,
     };
     const { settings } = database;
     this.reader = new SlotReader(settings, stream.slot, stream.publication, handlers, options.silencesBefore);
@@ -125,7 +129,8 @@ export class RelaySession {
 
   async run(): Promise<SessionEnd> {
     try {
-      await this.producer.connect(); // before the slot: a relay that cannot reach Kafka must not hold it
+      // before the slot: a relay that cannot reach Kafka must not hold it
+      await this.open();
       await this.compare();
       if (!this.stopping) await this.reader.run();
       if (this.failure) throw this.failure.error;
@@ -248,12 +253,14 @@ export class RelaySession {
 
   private scheduleCheck(): void {
     if (this.ended || this.stopping) return;
+    const waitMs = nextLookMs(this.looks, this.options.checkEveryMs ?? 500);
+    this.looks += 1;
     this.timer = setTimeout(() => {
       this.acknowledge().then(
         () => this.scheduleCheck(),
         (error: unknown) => this.fail(error),
       );
-    }, this.options.checkEveryMs ?? 500);
+    }, waitMs);
   }
 
   /** One look at a time; the candidate is read before the look, so the look vouches for it. */
@@ -271,6 +278,14 @@ export class RelaySession {
       this.checking = undefined;
     });
     return this.checking;
+  }
+
+  /** All at once, so that the first look finds its sessions open; none is left behind half made when another fails. */
+  private async open(): Promise<void> {
+    const { stream, state } = this.options.database;
+    const sessions = [stream, state].map((access) => access.session('preparing to look', () => Promise.resolve()));
+    const opened = await Promise.allSettled([this.producer.connect(), ...sessions]);
+    for (const one of opened) if (one.status === 'rejected') throw one.reason;
   }
 
   private async compare(): Promise<void> {

@@ -1,5 +1,5 @@
 import { LogicalReplicationService } from 'pg-logical-replication';
-import { parseLsn, parseDurationMs, xid8, type Lsn, type Xid8 } from '@highwater/kernel';
+import { formatLsn, parseLsn, parseDurationMs, xid8, zeroLsn, type Lsn, type Xid8 } from '@highwater/kernel';
 import { connectionConfig } from '../session/database.js';
 import { sessionSettings, type DatabaseSettings } from '../session/settings.js';
 import { TextPgoutput, type ReplicationMessage, type SimpleQuery } from './messages.js';
@@ -25,6 +25,11 @@ export interface SlotReaderHandlers {
   onKeepalive(walEnd: Lsn): void;
   /** The position to report now: the last one that may be acknowledged, never one that was only received. */
   acknowledged(): Lsn;
+  /**
+   * Where to begin: the end of a commit up to which everything is stored and recorded. The server begins there, or at the slot's confirmed position where that
+   * is further; the slot itself moves only with a report. Zero: at the confirmed position.
+   */
+  readonly storedBefore?: Lsn;
 }
 
 /** Never silent for longer, whatever the server's patience is. */
@@ -61,10 +66,10 @@ const textSettings = [
  * One life of one replication connection: made, run once, thrown away (re-subscribing the same object would start at the received
  * position instead of the acknowledged one).
  *
- *   run ──connect, settings, IDENTIFY_SYSTEM──▶ START_REPLICATION from 0/0 (= the slot's confirmed position) ──▶ streaming
+ *   run ──connect, settings, IDENTIFY_SYSTEM──▶ START_REPLICATION from `storedBefore` or the slot's confirmed position ──▶ streaming
  *   any arrow ──error or close()──▶ ended: `run` settles, the socket is gone, no timer is left
  *
- * Durable: nothing. A crash anywhere makes the server send again everything after the last status message.
+ * Durable: nothing. A crash of the process anywhere makes the server send again everything after the last status message.
  */
 export class SlotReader extends LogicalReplicationService {
   private timer: ReturnType<typeof setInterval> | undefined;
@@ -126,7 +131,7 @@ export class SlotReader extends LogicalReplicationService {
       () => this.fail(new Error('connection terminated: the server was silent before it streamed')),
       this.connectMs,
     );
-    const subscribed = this.subscribe(plugin, this.slot, '0/0');
+    const subscribed = this.subscribe(plugin, this.slot, formatLsn(this.handlers.storedBefore ?? zeroLsn));
     try {
       // the driver never answers a `connect` whose client was ended before it came to anything (pg 8.23): whoever waited for that alone would wait for good
       await Promise.race([subscribed, this.untilClosed]);
