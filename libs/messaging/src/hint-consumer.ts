@@ -1,5 +1,6 @@
 import type { Consumer, EachBatchPayload } from 'kafkajs';
 import { messageOf } from '@highwater/kernel';
+import { FetchEnd } from './end-fetching.js';
 import { OffsetWatch, type OffsetLoss } from './offset-watch.js';
 import { kafkaClient, type KafkaLog, type KafkaSettings } from './settings.js';
 import { silenceMsMax } from './silence.js';
@@ -55,6 +56,7 @@ export interface HintConsumerOptions {
  */
 export class HintConsumer {
   private consumer: Consumer | undefined;
+  private fetchEnd = new FetchEnd();
   private watch: OffsetWatch | undefined;
   private generation = 0;
   private stopping = false;
@@ -132,8 +134,10 @@ export class HintConsumer {
     const rebalanceMs = Math.max(sessionTimeoutMs, 5_000);
     // whoever joins is answered when the others have joined too
     const kafka = kafkaClient(settings, log, Math.max(silenceMsMax, rebalanceMs + 5_000));
+    this.fetchEnd = new FetchEnd();
     const consumer = kafka.consumer({
       groupId: group,
+      partitionAssigners: [this.fetchEnd.assigner],
       sessionTimeout: sessionTimeoutMs,
       rebalanceTimeout: rebalanceMs,
       heartbeatInterval: Math.max(100, Math.floor(sessionTimeoutMs / 4)),
@@ -175,6 +179,7 @@ export class HintConsumer {
     this.consumer = undefined;
     this.watch = undefined;
     if (this.assigned.length > 0) this.revoke();
+    this.fetchEnd.end();
     await consumer?.disconnect().catch(() => undefined);
     await watch?.close();
   }
