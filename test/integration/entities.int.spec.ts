@@ -345,14 +345,6 @@ describe('a source whose identity the server refuses to work out', () => {
     expect(await rows('select count(*)::int from "Space"')).toEqual([[249]]);
   });
 
-  it('is singled out among hints too, those that arrive with it are made', async () => {
-    await shops();
-    const arrived = Array.from({ length: 40 }, (_, i) => i + 1);
-    const outcome = await create(4, keys(...arrived));
-    expect(outcome.made).toBe(38);
-    expect(verdicts(outcome).slice(5, 9)).toEqual(['made', ...Array<string>(2).fill('unfillable FunctionFailed'), 'made']); // prettier-ignore
-  });
-
   it('is nothing to wait for where the application makes them', async () => {
     await shops();
     const seen = await pass(5);
