@@ -147,7 +147,15 @@ describe.each(majors)('cutover on PostgreSQL %i', (major) => {
     expect(before.map(Number)).not.toContain(0);
     for (const [at, table] of ['"Group"', '"Activity"'].entries()) {
       await admin.query(`begin; lock table ${table}`);
-      const seen = await counts().finally(() => admin.query('rollback'));
+      const counting = counts();
+      const waiting = `select from pg_locks where relation = '${table}'::regclass and not granted`;
+      await waitFor('the count to wait', async () => ((await admin.query(waiting)).rowCount ?? 0) > 0);
+      const others = `select relation::regclass::text from pg_locks where granted and pid <> pg_backend_pid() and relation = any($1::regclass[])`;
+      expect(
+        (await admin.query(others, [['"Group"', '"Activity"']])).rows,
+        'tables that are not being counted',
+      ).toEqual([]);
+      const seen = await counting.finally(() => admin.query('rollback'));
       expect(seen).toEqual(before.map((count, n) => (n === at ? null : count)));
     }
     const ended = AbortSignal.abort(new Error('stopped'));

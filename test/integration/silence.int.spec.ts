@@ -20,11 +20,11 @@ it('a statement on a connection that a firewall forgot ends; one that may take l
     const client = new pg.Client({ connectionString: way.url(url) });
     client.on('error', () => undefined);
     await client.connect();
-    boundSilence(client, 300);
+    boundSilence(client, 1_000);
     return client;
   };
   const [idle, long, bounded] = [await connect(), await connect(), await connect()];
-  await expectingSilence(long, () => long.query('select pg_sleep(0.8)'));
+  await expectingSilence(long, () => long.query('select pg_sleep(1.6)'));
   await expect(idle.query('select 1')).resolves.toMatchObject({ rowCount: 1 });
   way.timeout({ newOnesPass: true });
   const began = performance.now();
@@ -44,8 +44,8 @@ it('a server that says nothing more keeps nobody from ending', async () => {
   const database = openDatabase(settings);
   let closing: Promise<void> | undefined;
   await database.state.session('working', async (client) => {
-    boundSilence(client, 300);
     await client.query('select 1');
+    boundSilence(client, 300); // nothing more is asked: only the goodbye is waited for
     closing = database.close(); // which waits for what is lent
     way.timeout();
   });

@@ -36,11 +36,13 @@ const silenceMsMax = 12_000;
 
 /** Runs on every new connection of the pool, before its first statement. */
 function boundSilence(client: unknown): void {
-  const driver = client as { connection: { stream: Socket }; readyForQuery: boolean | null };
+  const driver = client as { connection: { stream: Socket }; readyForQuery: boolean | null; _ending: boolean };
   const { stream } = driver.connection;
   stream.setTimeout(silenceMsMax);
   stream.on('timeout', () => {
-    if (driver.readyForQuery !== true) stream.destroy(new Error('connection terminated: the server was silent'));
+    // `_ending`: goodbye was said, and the server may never hang up
+    if (driver.readyForQuery !== true || driver._ending)
+      stream.destroy(new Error('connection terminated: the server was silent'));
   });
 }
 

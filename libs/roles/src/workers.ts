@@ -101,6 +101,7 @@ export class Workers {
     while (!signal.aborted) {
       try {
         const migrations = await listMigrations(this.context.database.state);
+        if (signal.aborted) return;
         // side by side, and none waited for: what waits for Kafka in one must keep nothing waiting that is new in another
         this.reconciles.begin(migrations, (migration) => this.reconcile(migration));
         this.away = null;
@@ -171,7 +172,7 @@ export class Workers {
       this.workers.delete(name);
       await this.end(name, running);
     }
-    if (identity === undefined || this.workers.has(name)) return;
+    if (identity === undefined || this.workers.has(name) || this.ended.signal.aborted) return;
     const begin = (): Promise<Worker> => this.begin(role, identity, migration);
     this.workers.set(name, await this.waits.during(`the start of ${name}`, begin));
   }

@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import { isHighwaterError } from '@highwater/kernel';
+import { isHighwaterError, messageOf } from '@highwater/kernel';
 import {
   createEngine,
   nextSteps,
@@ -56,7 +56,7 @@ export async function run(session: Session, path: string, options: RunOptions): 
     await session.unlessInterrupted(new Job(session, engine, migration, source).work(options));
   } finally {
     // what came of the job is what came of it, whatever its end waits for
-    const late = await notDrained(engine.stop(), () => engine.waitsFor());
+    const late = await notDrained(engine.stop(), () => engine.waitsFor()).catch(messageOf);
     if (late !== null) session.say('notDrained', late);
   }
 }

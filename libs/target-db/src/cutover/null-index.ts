@@ -62,16 +62,17 @@ export async function countNullsOf(
   if (targets.length === 0) return [];
   return byNullIndexes(fill, targets, async (client) => {
     const counts: (bigint | null)[] = [];
+    await client.query('savepoint counting');
     for (const target of targets) {
       signal?.throwIfAborted();
-      await client.query('savepoint counting');
       try {
         counts.push(await countOf(client, target));
       } catch (error) {
         if (!isSqlstate(error, sqlstate.queryCanceled, sqlstate.lockNotAvailable)) throw error;
-        await client.query('rollback to savepoint counting'); // back to the snapshot, which the others are counted by
         counts.push(null);
       }
+      // keeps the snapshot, which the others are counted by, and gives the table's lock back: a step that wants this table must not wait for them
+      await client.query('rollback to savepoint counting');
     }
     return counts;
   });
