@@ -25,7 +25,7 @@ const one = async (text: string): Promise<Record<string, unknown>> =>
   ((await run.prepared.admin.query(text)).rows[0] ?? {}) as Record<string, unknown>;
 const settled = (oracle: string, well: Record<string, number>): Promise<unknown> =>
   waitFor('every row and entity to be there', async () => JSON.stringify(await one(oracle)) === JSON.stringify(well), {
-    timeoutMs: 60_000,
+    timeoutMs: 90_000, // what waits for another is looked at again after up to a minute
     describe: () => one(oracle),
   });
 const condition = async (type: string): Promise<{ status: string; reason: string; message: string } | undefined> =>

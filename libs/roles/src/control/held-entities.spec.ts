@@ -11,6 +11,12 @@ describe('when listed sources are looked at again', () => {
     expect(looksWantedAfter(under, { now: 0, tookMs: 9, looked: 0, closed: 0 }).lists).toEqual([list]);
   });
 
+  it('rests for no longer than 20 s after a look that took long', () => {
+    const round = { now: 0, tookMs: 5_000, looked: 100, closed: 0 };
+    expect(looksWantedAfter(under, round).dueAtMs).toBe(20_000);
+    expect(looksWantedAfter(noLooks, round).dueAtMs).toBe(20_000);
+  });
+
   it('begins anew after a pause that grows while look after look finds nothing', () => {
     let looks = noLooks;
     const pauses: number[] = [];

@@ -41,6 +41,8 @@ export const heldLists = (
 
 /** About a twentieth of the time goes into what is looked at in vain; from two seconds to a minute where looking again and again finds nothing. */
 const idleFactor = 20;
+/** On a busy server a look takes seconds; what has become possible meanwhile must not wait for minutes because of that. */
+const restMsMax = 20_000;
 const pauseMs = { min: 2_000, max: 60_000 } as const;
 
 /** When the next round is due: at once while most of what is looked at can be closed, which is no longer looked at then. Pure. */
@@ -49,7 +51,7 @@ export function looksWantedAfter(
   round: { readonly now: number; readonly tookMs: number; readonly looked: number; readonly closed: number },
 ): HeldLooks {
   const inVain = round.looked === 0 ? 1 : 1 - round.closed / round.looked;
-  const restMs = round.tookMs * idleFactor * inVain;
+  const restMs = Math.min(restMsMax, round.tookMs * idleFactor * inVain);
   if (looks.lists.length > 0) return { ...looks, dueAtMs: round.now + restMs };
   const longer =
     looks.closed > 0 || round.looked === 0
