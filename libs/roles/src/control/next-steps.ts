@@ -16,3 +16,9 @@ export function nextSteps({ migration, tables, cutover }: Plan): readonly string
     `highwater finish ${migration}: once the old version is gone`,
   ];
 }
+
+/** What a cutover answers that has succeeded, whoever finds that NOT NULL stands: the act itself, or who looks at the operation before it has said so. */
+export const enforcedAnswer = (plan: Plan): { readonly phase: 'enforced'; readonly next: readonly string[] } => ({
+  phase: 'enforced',
+  next: nextSteps(plan),
+});

@@ -4,7 +4,7 @@ import { databaseError, drainGate, markOperation, openOperations, type StoredOpe
 import { issue, projectState, streamOf, type ControlContext, type Issuer } from './context.js';
 import { preflight } from './acts/preflight.js';
 import { notReady, preflightFailed, stopped } from './codes.js';
-import { nextSteps } from './next-steps.js';
+import { enforcedAnswer } from './next-steps.js';
 import type { ProcessState } from './process-state.js';
 import { attemptUnderWay, phaseError } from './refusals.js';
 
@@ -151,8 +151,7 @@ async function carryOutOne(
     }
     case 'cutover': {
       const { state, version } = await context.runner.state(streamOf(process.id));
-      // the act that enforced has not told the operation yet: the answer is the same
-      if (state.phase === 'enforced') return done({ phase: state.phase, next: nextSteps(process.plan) });
+      if (state.phase === 'enforced') return done(enforcedAnswer(process.plan));
       if (operation.status === 'accepted') await markOperation(access, operation.id, 'running');
       if (state.phase !== 'none') await projectState(context, process.id, state, version);
       if (state.phase !== 'none' && state.phase !== 'cutting-over' && state.pause !== 'running')

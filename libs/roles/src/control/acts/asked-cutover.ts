@@ -3,7 +3,7 @@ import type { LiveMigration, Readiness } from '@highwater/migration';
 import { markOperation, openOperations, type StoredOperation } from '@highwater/target-db';
 import * as codes from '../codes.js';
 import { runCommand, service, streamOf, type ControlContext, type Issuer } from '../context.js';
-import { nextSteps } from '../next-steps.js';
+import { enforcedAnswer } from '../next-steps.js';
 import { fail } from '../operations.js';
 import type { ProcessState } from '../process-state.js';
 import { UseCases } from '../use-cases.js';
@@ -38,8 +38,7 @@ export async function carryOutCutover(
   });
   try {
     await cutOver(context, process, begun, by, budget, known.ended, () => whyStop(context, process.id, known));
-    const result = { phase: 'enforced', next: nextSteps(process.plan) };
-    if (operation) await markOperation(access, operation.id, 'succeeded', { result });
+    if (operation) await markOperation(access, operation.id, 'succeeded', { result: enforcedAnswer(process.plan) });
   } catch (error) {
     if (known.ended.aborted) throw error;
     // still cutting over: an outcome is unknown, or a check could not be taken back. Nothing is decided yet, so the operation goes on
