@@ -6,7 +6,6 @@ import {
   listMigrations,
   markOperation,
   openOperations,
-  readEvaluation,
   refuseRowBudget,
   rowSecurityReport,
 } from '@highwater/target-db';
@@ -33,10 +32,11 @@ import type {
   UnfillableRowView,
   VerificationView,
 } from './port.js';
-import { attemptUnderWay, notEvaluated, NotReady, phaseError } from './refusals.js';
+import { attemptUnderWay, NotReady, phaseError } from './refusals.js';
 import { Requests } from './requests.js';
 import { readPlan, resolvePlan, type ResolvedPlan } from './resolve.js';
 import { refuseWithoutRowSecurity, rowSecurityOf } from './acts/row-security.js';
+import { evaluated } from './evaluated.js';
 import { describePlan, describeUnenforce } from '../setup/describe-plan.js';
 import { bridgeJudged } from './acts/bridge-unused.js';
 import { plannedEntities } from './planned-entities.js';
@@ -94,10 +94,9 @@ export class UseCases implements MigrationControl {
   }
 
   async get(id: string): Promise<MigrationStatusView> {
+    await this.live(id); // whom nobody planned is not waited for
+    const { status } = (await evaluated(this.context.database.state, id)) as { status: MigrationStatusView };
     const state = await this.live(id);
-    const evaluation = await readEvaluation(this.context.database.state, id);
-    if (!evaluation?.status) throw notEvaluated(id, evaluation?.ageMs);
-    const status = evaluation.status as MigrationStatusView;
     // what is decided is read from the log; what is measured is as old as the last evaluation says
     const view = { ...status, ...decided(state) };
     return state.phase === 'finished' ? atEnd(view) : view;
@@ -233,10 +232,7 @@ export class UseCases implements MigrationControl {
   async readiness(id?: string): Promise<ReadinessView> {
     const migration = id ?? (await this.onlyLive());
     await this.live(migration);
-    const evaluation = await readEvaluation(this.context.database.state, migration);
-    if (!evaluation?.readiness || evaluation.ageMs > evaluationAgeMsMax)
-      throw notEvaluated(migration, evaluation?.ageMs);
-    return evaluation.readiness as ReadinessView;
+    return (await evaluated(this.context.database.state, migration, evaluationAgeMsMax)).readiness as ReadinessView;
   }
 
   async cutover(id: string | undefined, input: CutoverInput, by: CommandContext): Promise<Operation> {
