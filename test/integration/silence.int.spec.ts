@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterEach, expect, it, onTestFinished } from 'vitest';
 import { openDatabase, SlotReader, tryLead, type DatabaseSettings } from '@highwater/target-db';
 import { openFaultProxy, type FaultProxy } from '../support/fault-proxy.js';
+import { openStream, streaming } from '../support/stream.js';
 import { usePostgres, waitFor, withinLimit } from '../support/stack.js';
 import { boundSilence, expectingSilence } from '../../libs/target-db/src/session/silence.js';
 
@@ -100,3 +101,25 @@ it('a stream that is given up while it is being connected ends at once, and leav
     });
   }
 });
+
+it('a relay that is stopped does not wait for a Kafka that swallows what it is sent: while it connects, and while it streams', async () => {
+  const open = await openStream(cluster.server(), 'swallowed');
+  onTestFinished(() => open.close());
+  const { port: real = '' } = /:(?<port>\d+)$/.exec(open.kafka.brokers[0] ?? '')?.groups ?? {};
+  const way = (proxy = await openFaultProxy({ port: Number(real), protocol: 'kafka' }));
+  const kafka = { ...open.kafka, brokers: [way.broker] };
+
+  const streams = open.relay({ kafka });
+  await streams.start();
+  await streaming(streams);
+  way.timeout();
+  await open.app.query(`insert into app."Activity" (id) values ('stays with the slot')`);
+  await waitFor('the broker to be asked', () => way.swallowed() > 0);
+  await withinLimit('a relay that streams to stop', streams.stop(), 15_000);
+
+  const connects = open.relay({ kafka });
+  const before = way.connections();
+  await connects.start();
+  await waitFor('a connection', () => way.connections() > before);
+  await withinLimit('a relay that connects to stop', connects.stop(), 5_000);
+}, 120_000);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { zeroLsn, type Lsn, type MigrationId } from '@highwater/kernel';
 import {
   ContiguousAck,
@@ -64,6 +65,16 @@ export type SessionEnd =
   | { readonly kind: 'broken'; readonly broken: BrokenStream }
   | { readonly kind: 'retry'; readonly error: unknown };
 
+/** What a stop gives the last look: with a broker that answers nothing it would take until kafkajs has tried for the last time. */
+const lastLookMs = 3_000;
+/** What the end of a session gives Kafka's clients to take their leave; a silent connection is ended by its socket. */
+const goodbyeMs = 3_000;
+
+async function atMost(ms: number, work: Promise<unknown> | undefined): Promise<void> {
+  const done = new AbortController();
+  await Promise.race([work, delay(ms, undefined, { signal: done.signal })]).finally(() => done.abort());
+}
+
 class BrokenStreamError extends Error {
   constructor(readonly broken: BrokenStream) {
     super(broken.message);
@@ -96,6 +107,7 @@ export class RelaySession {
   private checking: Promise<void> | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private looks = 0;
+  private readonly stopAsked = new AbortController();
   ackedLsn: Lsn = zeroLsn;
   receivedLsn: Lsn = zeroLsn;
   streaming = false;
@@ -129,9 +141,7 @@ export class RelaySession {
 
   async run(): Promise<SessionEnd> {
     try {
-      // before the slot: a relay that cannot reach Kafka must not hold it
-      await this.open();
-      await this.compare();
+      await this.prepareUnlessStopped();
       if (!this.stopping) await this.reader.run();
       if (this.failure) throw this.failure.error;
       return { kind: 'stopped' };
@@ -148,19 +158,21 @@ export class RelaySession {
       this.outbox.close();
       this.bridge.close();
       await this.reader.close();
-      await this.checking?.catch(() => undefined);
-      await Promise.all([this.producer.close(), this.inspector.close()]);
+      const looked = this.checking?.catch(() => undefined);
+      await (this.stopping ? atMost(lastLookMs, looked) : looked);
+      await this.leaveKafka();
     }
   }
 
   /** Stops reading, waits (bounded) until what was read is stored, acknowledges it, ends. */
   async stop(drainMs = 3_000): Promise<void> {
     this.stopping = true;
+    this.stopAsked.abort();
     this.reader.pause();
     const deadline = performance.now() + drainMs;
     while (!this.ended && this.streaming && !(this.outbox.idle && this.bridge.idle) && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 5));
-    if (this.streaming) await this.acknowledge().catch(() => undefined);
+    if (this.streaming) await atMost(lastLookMs, this.acknowledge()).catch(() => undefined);
     await this.reader.close();
   }
 
@@ -278,6 +290,24 @@ export class RelaySession {
       this.checking = undefined;
     });
     return this.checking;
+  }
+
+  /**
+   * Before the slot: a relay that cannot reach Kafka must not hold it. kafkajs cannot be told to stop connecting, and goes on for a minute where a
+   * broker swallows what it is sent; so who stops does not wait for it, and what it still opens is closed when it is open.
+   */
+  private async prepareUnlessStopped(): Promise<void> {
+    const { signal } = this.stopAsked;
+    if (signal.aborted) return;
+    const prepared = this.open().then(() => (signal.aborted ? undefined : this.compare()));
+    const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    await Promise.race([prepared, stopped]);
+    if (signal.aborted) void prepared.catch(() => undefined).then(() => this.leaveKafka());
+  }
+
+  /** kafkajs says goodbye when every request is answered, or has been given up for the last time. */
+  private leaveKafka(): Promise<void> {
+    return atMost(goodbyeMs, Promise.all([this.producer.close(), this.inspector.close()]));
   }
 
   /** All at once, so that the first look finds its sessions open; none is left behind half made when another fails. */
