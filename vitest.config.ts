@@ -9,6 +9,8 @@ const ssr = { resolve: { conditions } };
  * `npm test` leaves out the projects whose names end in `-long`.
  * The files of a project share the modules of their worker (`isolate: false`): loading them anew for each file took a fifth of the time. So a spec
  * leaves nothing behind: what it sets in `process.env` it takes back, and support modules keep no state.
+ * The limits of tests and hooks are for what nobody waits for by name: a wait gives up long before (`patienceMs` of test/support/stack.ts) and says who is
+ * stuck. A machine with other work to do takes its time, so neither is near what a test needs.
  */
 export default defineConfig({
   resolve,
@@ -42,8 +44,8 @@ export default defineConfig({
           isolate: false,
           sequence: { groupOrder: 1 },
           include: ['test/**/*.int.spec.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
           maxWorkers: 3,
           globalSetup: ['test/global-setup.ts'],
         },
@@ -56,8 +58,8 @@ export default defineConfig({
           isolate: false,
           sequence: { groupOrder: 2 },
           include: ['test/fault/*.fault.spec.ts'],
-          testTimeout: 180_000,
-          hookTimeout: 120_000,
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
           maxWorkers: 3,
           globalSetup: ['test/global-setup.ts'],
         },
@@ -70,7 +72,7 @@ export default defineConfig({
           sequence: { groupOrder: 4 },
           include: ['test/fault/long/*.fault.spec.ts'],
           testTimeout: 600_000,
-          hookTimeout: 120_000,
+          hookTimeout: 300_000,
           maxWorkers: 1,
           globalSetup: ['test/global-setup.ts'],
         },
@@ -83,7 +85,7 @@ export default defineConfig({
           sequence: { groupOrder: 5 },
           include: ['test/chaos/**/*.chaos.spec.ts'],
           testTimeout: 300_000,
-          hookTimeout: 120_000,
+          hookTimeout: 300_000,
           maxWorkers: 1,
           globalSetup: ['test/global-setup.ts'],
         },
@@ -96,7 +98,7 @@ export default defineConfig({
           sequence: { groupOrder: 3 },
           include: ['test/**/*.e2e.spec.ts'],
           testTimeout: 600_000,
-          hookTimeout: 120_000,
+          hookTimeout: 300_000,
           maxWorkers: 2,
           globalSetup: ['test/global-setup.ts'],
         },

@@ -92,14 +92,13 @@ export async function request(
       const now = await ask(url, `/operations/${String(answer.body['id'])}`);
       return ['succeeded', 'failed'].includes(String(now?.body['status'])) && (now?.body as unknown as Ended);
     },
-    { timeoutMs: 30_000, describe: async () => (await ask(url, `/migrations/${path.split('/')[2]}`))?.body['reason'] },
+    { describe: async () => (await ask(url, `/migrations/${path.split('/')[2]}`))?.body['reason'] },
   );
 }
 
 export async function untilPhase(url: string, id: string, phase: string): Promise<void> {
   const view = async () => (await ask(url, `/migrations/${id}`))?.body ?? {};
   await waitFor(`phase ${phase}`, async () => hasReached(String((await view())['phase']), phase), {
-    timeoutMs: 30_000,
     describe: view,
   });
 }
@@ -113,7 +112,6 @@ export const untilReady = (url: string, id: string): Promise<string> =>
       return answer?.body['ready'] === true && String(answer.body['generation']);
     },
     {
-      timeoutMs: 30_000,
       describe: async () =>
         (
           (await ask(url, `/cutover/readiness?migration=${id}`))?.body['conditions'] as

@@ -129,7 +129,7 @@ function followed(engine: Engine, id: string): Followed {
         const now = await engine.control.operation(operation.id);
         return now?.status === 'failed' || now?.status === 'succeeded' ? now : undefined;
       },
-      { timeoutMs: 60_000, describe: async () => (await engine.control.get(id)).reason },
+      { describe: async () => (await engine.control.get(id)).reason },
     );
   const ready: Followed['ready'] = () =>
     waitFor(
@@ -139,7 +139,6 @@ function followed(engine: Engine, id: string): Followed {
         return readiness.ready ? readiness.generation : undefined;
       },
       {
-        timeoutMs: 60_000,
         describe: async () => (await engine.control.readiness(id)).conditions.filter((c) => c.status !== 'True'),
       },
     );
@@ -154,7 +153,7 @@ function followed(engine: Engine, id: string): Followed {
           await meanwhile?.();
           return hasReached((await engine.control.get(id)).phase, phase);
         },
-        { timeoutMs: 60_000, everyMs: 50, describe: async () => (await engine.control.get(id)).reason },
+        { everyMs: 50, describe: async () => (await engine.control.get(id)).reason },
       );
     },
     ready,

@@ -172,7 +172,7 @@ export function checkout(prisma: 'real' | 'documented' = 'real'): Checkout {
         stdio: 'ignore',
       });
       const signal = new Promise((resolve) => child.once('exit', (_, by) => resolve(by)));
-      if (when) await waitFor(`the moment to kill ${command}`, when, { timeoutMs: 120_000, everyMs: 20 });
+      if (when) await waitFor(`the moment to kill ${command}`, when);
       if (when) child.kill('SIGKILL');
       const ended = await signal;
       if (ended !== 'SIGKILL') throw new Error(`${command} ended by ${String(ended)}, not by being killed`);

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { withinLimit } from './stack.js';
 
 const main = fileURLToPath(new URL('../../apps/service/dist/main.js', import.meta.url));
 
@@ -21,7 +22,7 @@ export async function startService(environment: Record<string, string>, logFile:
   const log = createWriteStream(logFile, { flags: 'a' });
   child.stderr.pipe(log, { end: false });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const url = await new Promise<string>((resolve, reject) => {
+  const listens = new Promise<string>((resolve, reject) => {
     const lines = createInterface({ input: child.stdout });
     lines.on('line', (line) => {
       log.write(`${line}\n`);
@@ -32,12 +33,13 @@ export async function startService(environment: Record<string, string>, logFile:
     );
     child.once('error', reject);
   });
+  const url = await withinLimit(`the service to listen; see ${logFile}`, listens);
   return {
     url,
     child,
     async kill(signal) {
       child.kill(signal);
-      await gone;
+      await withinLimit(`the service to end after ${signal}; see ${logFile}`, gone);
     },
   };
 }

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { planOf, prepare, workspaceSchema, workspaceSeed, type Prepared } from './least-privilege.js';
 import { hasReached } from './phases.js';
 import { ask, startService, type ServiceProcess } from './service-process.js';
-import { brokers, unique, waitFor } from './stack.js';
+import { brokers, patienceMs as patience, unique, waitFor } from './stack.js';
 
 export type Answer = NonNullable<Awaited<ReturnType<typeof ask>>>;
 
@@ -46,7 +46,7 @@ export async function serviceRun(
     seed = workspaceSeed,
     kafka = false,
     allowedFunctions = [],
-    patienceMs = 60_000,
+    patienceMs = patience,
   }: {
     schema?: string;
     seed?: string;
@@ -87,7 +87,7 @@ export async function serviceRun(
         last = answer?.body;
         return answer && answer.status < 300 ? answer : undefined;
       },
-      { timeoutMs: 30_000, everyMs: 50, describe: () => last },
+      { everyMs: 50, describe: () => last },
     );
   };
   const operation: ServiceRun['operation'] = async (operationId) =>
@@ -224,11 +224,8 @@ export const gone = (service: ServiceProcess, what: string): Promise<string> =>
   waitFor(
     what,
     () => service.child.signalCode ?? (service.child.exitCode === null ? undefined : `${service.child.exitCode}`),
-    {
-      timeoutMs: 60_000,
-    },
   );
 
 /** Waits until the process was stopped (SIGSTOP), as Linux says. */
 export const frozen = (service: ServiceProcess, what: string): Promise<boolean> =>
-  waitFor(what, () => /\) T /.test(readFileSync(`/proc/${service.child.pid}/stat`, 'utf8')), { timeoutMs: 60_000 });
+  waitFor(what, () => /\) T /.test(readFileSync(`/proc/${service.child.pid}/stat`, 'utf8')));

@@ -51,15 +51,21 @@ export async function brokers(): Promise<string[]> {
 export const unique = (): string => randomBytes(3).toString('hex');
 
 /**
+ * How long whatever must come is waited for. Nobody waits longer than it takes, so it is far beyond what a machine with three more workers needs, and
+ * below the runner's own limits (vitest.config.ts), which name nothing.
+ */
+export const patienceMs = 120_000;
+
+/**
  * Asks until `condition` answers something other than undefined and false, and returns it. A condition that throws counts as
- * not yet. Default limit 20 s; the error names what is stuck, the last error and, from `describe`, the state.
+ * not yet. The error names what is stuck, the last error and, from `describe`, the state.
  */
 export async function waitFor<T>(
   what: string,
   condition: () => Promise<T | undefined | false> | T | undefined | false,
   options: { timeoutMs?: number; everyMs?: number; describe?: () => unknown } = {},
 ): Promise<T> {
-  const { timeoutMs = 20_000, everyMs = 20, describe } = options;
+  const { timeoutMs = patienceMs, everyMs = 20, describe } = options;
   let last: unknown;
   for (const deadline = Date.now() + timeoutMs; ;) {
     try {
@@ -71,19 +77,28 @@ export async function waitFor<T>(
     if (Date.now() > deadline) break;
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
-  const state = describe ? `; state: ${JSON.stringify(await describe())}` : '';
+  const state = describe ? `; state: ${await described(describe)}` : '';
   const reason = last === undefined ? '' : `; last error: ${String(last)}`;
   throw new Error(`still waiting after ${timeoutMs / 1000} s for ${what}${state}${reason}`, { cause: last });
 }
 
+/** A state that cannot be asked for does not hide what was waited for. */
+async function described(describe: () => unknown): Promise<string> {
+  try {
+    const plain = (_: string, value: unknown) => (typeof value === 'bigint' ? value.toString() : value);
+    return JSON.stringify(await withinLimit('the state', Promise.resolve(describe()), 10_000), plain);
+  } catch (error) {
+    return String(error);
+  }
+}
+
 /**
- * What takes longer than a minute is an error that names what never came and, from `describe`, where it is stuck, instead of the runner's own about
- * a hook.
+ * What takes longer is an error that names what never came and, from `describe`, where it is stuck, instead of the runner's own about a hook.
  */
 export async function withinLimit<T>(
   what: string,
   work: Promise<T>,
-  timeoutMs = 60_000,
+  timeoutMs = patienceMs,
   describe?: () => string,
 ): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;

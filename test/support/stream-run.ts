@@ -45,7 +45,7 @@ export async function startStreamRun(
     return { phase, epoch, stream, reason };
   };
   const wait = <T>(what: string, condition: () => Promise<T | undefined | false>): Promise<T> =>
-    waitFor(what, condition, { timeoutMs: 40_000, describe });
+    waitFor(what, condition, { describe });
   let titles = 0;
   const self: StreamRun = {
     ...run,
@@ -98,7 +98,6 @@ export async function startStreamRun(
     },
     settled: async () => {
       await waitFor('every row to have its value', async () => (await self.count()).wrong === 0, {
-        timeoutMs: 40_000,
         describe: () => self.count(),
       });
     },

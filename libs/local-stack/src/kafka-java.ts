@@ -9,7 +9,7 @@ import { KAFKA_VERSION, kafkaJars } from './kafka-jars.js';
 import { whyKafkaIsNotUp } from './kafka-probe.js';
 import { freePort, temporaryFolder } from './place.js';
 
-const READY_MS_MAX = 90_000;
+const READY_MS_MAX = 180_000;
 const PORT_TRIES = 3;
 const JAVA_MAJOR_MIN = 17;
 

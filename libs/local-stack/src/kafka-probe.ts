@@ -12,11 +12,11 @@ export async function whyKafkaIsNotUp(
   ended: () => string | undefined = () => undefined,
 ): Promise<string | undefined> {
   let reason = 'it was not asked yet';
-  for (const deadline = Date.now() + timeoutMs; Date.now() < deadline;) {
+  for (let patienceMs = RECORD_MS_MIN, deadline = Date.now() + timeoutMs; Date.now() < deadline; patienceMs *= 1.5) {
     const end = ended();
     if (end !== undefined) return end;
     try {
-      await roundTrip(brokers, `highwater-probe-${randomBytes(4).toString('hex')}`);
+      await roundTrip(brokers, `highwater-probe-${randomBytes(4).toString('hex')}`, patienceMs);
       return undefined;
     } catch (error) {
       reason = messageOf(error);
@@ -26,15 +26,18 @@ export async function whyKafkaIsNotUp(
   return `it did not take and return a record within ${timeoutMs / 1000} s (${reason})`;
 }
 
-/** A consumer can sit connected and consume nothing; a new one in a new group is faster than waiting for it. */
-const RECORD_MS_MAX = 3_000;
+/**
+ * A consumer can sit connected and consume nothing; a new one in a new group is faster than waiting for it. Each has more time than the one before, or
+ * none would ever be done on a busy machine.
+ */
+const RECORD_MS_MIN = 3_000;
 
-async function roundTrip(brokers: string[], name: string): Promise<void> {
+async function roundTrip(brokers: string[], name: string, patienceMs: number): Promise<void> {
   const kafka = new Kafka({
     clientId: name,
     brokers,
     logLevel: logLevel.NOTHING,
-    connectionTimeout: 1_000,
+    connectionTimeout: patienceMs,
     retry: { retries: 0 },
   });
   const admin = kafka.admin();
@@ -55,7 +58,7 @@ async function roundTrip(brokers: string[], name: string): Promise<void> {
     await consumer.connect();
     await consumer.subscribe({ topic: name, fromBeginning: true });
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('no consumer group could be joined')), RECORD_MS_MAX);
+      const timer = setTimeout(() => reject(new Error('no consumer group could be joined')), patienceMs);
       const done = async () => {
         clearTimeout(timer);
         resolve();

@@ -22,7 +22,7 @@ const ourSettings: Readonly<Record<string, string>> = {
   shared_buffers: '256MB',
 };
 
-const READY_MS_MAX = 60_000;
+const READY_MS_MAX = 120_000;
 const PORT_TRIES = 5;
 
 /** Starts the server that npm installed, on a free loopback port, under a guard process. Errors: HW9701. */
@@ -87,7 +87,8 @@ function server(
     host: '127.0.0.1',
     owned: true,
     async createDatabase(name) {
-      await once(facts.superuserUrl, `create database ${pg.escapeIdentifier(name)}`);
+      // not template1, which an autovacuum worker may be in: whoever copies it then is refused (55006)
+      await once(facts.superuserUrl, `create database ${pg.escapeIdentifier(name)} template template0`);
       return databaseUrl(facts.superuserUrl, name);
     },
     async restart(mode) {
