@@ -12,7 +12,8 @@ export async function whyKafkaIsNotUp(
   ended: () => string | undefined = () => undefined,
 ): Promise<string | undefined> {
   let reason = 'it was not asked yet';
-  for (let patienceMs = RECORD_MS_MIN, deadline = Date.now() + timeoutMs; Date.now() < deadline; patienceMs *= 1.5) {
+  let patienceMs = RECORD_MS_MIN;
+  for (const deadline = Date.now() + timeoutMs; Date.now() < deadline;) {
     const end = ended();
     if (end !== undefined) return end;
     try {
@@ -20,6 +21,7 @@ export async function whyKafkaIsNotUp(
       return undefined;
     } catch (error) {
       reason = messageOf(error);
+      if (error instanceof NoRecord) patienceMs = Math.min(RECORD_MS_MAX, patienceMs * 2);
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -31,13 +33,17 @@ export async function whyKafkaIsNotUp(
  * none would ever be done on a busy machine.
  */
 const RECORD_MS_MIN = 3_000;
+const RECORD_MS_MAX = 30_000;
+
+/** The broker is there, and its group coordinator is not, or slow. */
+class NoRecord extends Error {}
 
 async function roundTrip(brokers: string[], name: string, patienceMs: number): Promise<void> {
   const kafka = new Kafka({
     clientId: name,
     brokers,
     logLevel: logLevel.NOTHING,
-    connectionTimeout: patienceMs,
+    connectionTimeout: 3_000,
     retry: { retries: 0 },
   });
   const admin = kafka.admin();
@@ -58,7 +64,7 @@ async function roundTrip(brokers: string[], name: string, patienceMs: number): P
     await consumer.connect();
     await consumer.subscribe({ topic: name, fromBeginning: true });
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('no consumer group could be joined')), patienceMs);
+      const timer = setTimeout(() => reject(new NoRecord('no consumer group could be joined')), patienceMs);
       const done = async () => {
         clearTimeout(timer);
         resolve();
