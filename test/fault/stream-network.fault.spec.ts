@@ -55,7 +55,7 @@ describe('the network', () => {
           [kafka, n % 2 === 0 ? 'toServer' : 'toClient'],
         ] as const) {
           const armed = proxy.cutAfterMessages(n, { direction });
-          await waitFor(`message ${n}`, () => armed.met() === 1, { timeoutMs: 40_000 });
+          await waitFor(`message ${n}`, () => armed.met() === 1);
         }
       await now.until('bridged');
     });

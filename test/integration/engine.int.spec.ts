@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import pg from 'pg';
 import { createLogger, metricsText } from '@highwater/telemetry';
 import { createEngine, type Engine, type Operation, type Settings } from '@highwater/roles';
+import { followed } from '../support/engine-run.js';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
 import { hasReached } from '../support/phases.js';
 import { brokers, unique, usePostgres, waitFor } from '../support/stack.js';
@@ -29,7 +30,7 @@ async function settingsFor(prepared: Prepared, withKafka: boolean): Promise<Sett
   };
 }
 
-async function done(engine: Engine, operation: Operation, timeoutMs = 40_000): Promise<Operation> {
+async function done(engine: Engine, operation: Operation): Promise<Operation> {
   return waitFor(
     `operation ${operation.verb}`,
     async () => {
@@ -38,7 +39,7 @@ async function done(engine: Engine, operation: Operation, timeoutMs = 40_000): P
         throw new Error(`${operation.verb} failed: ${now.error?.code} ${now.error?.message}`);
       return now?.status === 'succeeded' ? now : undefined;
     },
-    { timeoutMs, describe: async () => await engine.control.get(operation.migrationId ?? '').catch(String) },
+    { describe: async () => await engine.control.get(operation.migrationId ?? '').catch(String) },
   );
 }
 
@@ -56,7 +57,7 @@ describe('the whole job in one process', () => {
       `${workspacePlan.replace('window: 10m', 'window: 1s').replace('migration: organization-to-workspace', 'migration: streamless')}stream: none\n`,
       false,
     ],
-  ])('goes from plan to finished while rows are inserted, %s', { timeout: 120_000 }, async (_name, plan, withKafka) => {
+  ])('goes from plan to finished while rows are inserted, %s', async (_name, plan, withKafka) => {
     const url = await cluster.freshDatabase('engine');
     const prepared = await prepare(url, `${workspaceSchema}; ${workspaceSeed}`, plan, { install: false });
     const one: (typeof opened)[number] = { prepared };
@@ -85,7 +86,7 @@ describe('the whole job in one process', () => {
           ]);
           return reached(phase);
         },
-        { timeoutMs: 60_000, everyMs: 50, describe: async () => engine.control.get(id) },
+        { everyMs: 50, describe: async () => engine.control.get(id) },
       );
     };
     await insertUntil('bridged');
@@ -99,13 +100,12 @@ describe('the whole job in one process', () => {
         return readiness.ready ? readiness : undefined;
       },
       {
-        timeoutMs: 40_000,
         everyMs: 50,
         describe: async () => (await engine.control.readiness(id)).conditions.filter((c) => c.status !== 'True'),
       },
     );
     expect(ready.conditions.every((condition) => condition.status === 'True')).toBe(true);
-    await done(engine, await engine.control.cutover(id, { generation: ready.generation }, by));
+    expect(await followed(engine, id).cutoverOnceReady()).toMatchObject({ status: 'succeeded' });
     await old.query(
       `insert into "Activity" ("groupId", title) values ('g1', 'after enforcement, by the old application')`,
     );

@@ -11,7 +11,8 @@ import {
   type HintVerdict,
 } from '@highwater/target-db';
 import { prepare, type Prepared } from '../support/least-privilege.js';
-import { usePostgres, withinLimit } from '../support/stack.js';
+import { usePostgres, waitFor, withinLimit } from '../support/stack.js';
+import { withoutLimits } from '../support/without-limits.js';
 
 const { freshDatabase } = usePostgres();
 
@@ -73,10 +74,27 @@ const hint = (key: (string | number)[], more: Partial<FillHint> = {}): FillHint 
   partition: 0,
   ...more,
 });
-async function fill(n: number, hints: FillHint[]): Promise<HintVerdict[]> {
-  const outcome = await fillBatch(p.database.fill, target(n), hints, budget);
+async function fillOnce(n: number, hints: readonly FillHint[], by = p.database.fill): Promise<HintVerdict[]> {
+  const outcome = await fillBatch(by, target(n), hints, budget);
   if (outcome.kind !== 'judged') throw new Error(outcome.kind);
   return [...outcome.verdicts];
+}
+/** As the filler does: hints that a busy machine left no time for, the row budget spent, are looked at again. */
+async function fill(n: number, hints: FillHint[]): Promise<HintVerdict[]> {
+  const verdicts: HintVerdict[] = [];
+  let open = [...hints.keys()];
+  await waitFor('a batch that is not cut off', async () => {
+    const began = performance.now();
+    const found = await fillOnce(
+      n,
+      open.map((at) => hints[at] as FillHint),
+    );
+    const cutOff = performance.now() - began >= budget.rowBudgetMs;
+    open.forEach((at, i) => (verdicts[at] = found[i] as HintVerdict));
+    open = open.filter((at) => cutOff && verdicts[at]?.verdict === 'contended');
+    return open.length === 0;
+  });
+  return verdicts;
 }
 const names = (verdicts: HintVerdict[]): string[] => verdicts.map((v) => v.verdict);
 const rows = async (text: string): Promise<unknown[]> => (await p.admin.query({ text, rowMode: 'array' })).rows;
@@ -150,9 +168,14 @@ describe('verdicts of a live batch', () => {
     await p.admin.query(`insert into act (id, grp) values (1, 1), (2, 1)`);
     const writer = await session();
     await writer.query(`begin; update act set title = 'x' where id = 1`);
-    const began = performance.now();
-    expect(names(await fill(0, [hint([1]), hint([2])]))).toEqual(['contended', 'filled']);
-    expect(performance.now() - began).toBeLessThan(150);
+    const unlimited = withoutLimits(p.database, ['lock_timeout', 'statement_timeout']);
+    try {
+      const verdicts = await withinLimit('the batch beside the held row', fillOnce(0, [hint([1]), hint([2])], unlimited.fill)); // prettier-ignore
+      expect(names(verdicts)).toEqual(['contended', 'filled']);
+    } finally {
+      await writer.query('rollback');
+      await unlimited.close();
+    }
   });
 
   it('makes dead letters of keys that do not cast, and fills the rest', async () => {
@@ -231,9 +254,15 @@ describe('rows that the server refuses', () => {
     await p.admin.query(`insert into act (id, grp, title) values (1, 1, 'twin'), (2, 1, null)`);
     const writer = await session();
     await writer.query(`begin; insert into act (id, grp, title, org) values (3, 1, 'twin', 'o1')`);
-    const began = performance.now();
-    expect(names(await fill(0, [hint([1]), hint([2])]))).toEqual(['contended', 'filled']);
-    expect(performance.now() - began).toBeLessThan(400);
+    // only what a fill sets for waits on locks ends its wait for the key
+    const unlimited = withoutLimits(p.database, ['statement_timeout']);
+    try {
+      const verdicts = await withinLimit('the batch beside the key under way', fillOnce(0, [hint([1]), hint([2])], unlimited.fill)); // prettier-ignore
+      expect(names(verdicts)).toEqual(['contended', 'filled']);
+    } finally {
+      await writer.query('rollback');
+      await unlimited.close();
+    }
   });
 });
 

@@ -57,7 +57,8 @@ async function consume(
     kafka,
     ...at,
     group,
-    sessionTimeoutMs: 6_000,
+    // what is read is counted: a machine that stands still for some seconds is no member that has gone
+    sessionTimeoutMs: 20_000,
     onBatch: ({ records }) => {
       for (const { value } of records) seen.values.push(value?.toString() ?? '');
       return Promise.resolve();
@@ -135,12 +136,12 @@ describe('hint consumer', () => {
   it('shares partitions with a second member and takes them back, each assignment a new generation', async () => {
     const at = await freshTopic(2);
     const group = `test.${unique()}`;
-    const first = await consume(at, group);
+    const first = await consume(at, group, { sessionTimeoutMs: 6_000 });
     await waitFor('both', () => first.assignments.at(-1)?.partitions.length === 2, {
       describe: () => first.assignments,
     });
     const alone = generationOf(first);
-    const second = await consume(at, group);
+    const second = await consume(at, group, { sessionTimeoutMs: 6_000 });
     await waitFor(
       'one each',
       () => first.assignments.at(-1)?.partitions.length === 1 && second.assignments.at(-1)?.partitions.length === 1,

@@ -12,6 +12,9 @@ import {
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
 import { majors, usePostgres } from '../support/stack.js';
 
+/** Nobody is in the way of these, and a busy machine is not what is asked about. */
+const patient = { lockBudgetMs: 30_000, lockAttempts: 2 };
+
 describe.each(majors)('preflight on PostgreSQL %i', (major) => {
   const postgres = usePostgres({ major });
   let prepared: Prepared;
@@ -44,15 +47,14 @@ describe.each(majors)('preflight on PostgreSQL %i', (major) => {
       await addColumn(
         database,
         { migrationId: plan.migration, targetNo, table: derivation.table, column: 'workspaceId', type: 'text' },
-        { lockBudgetMs: 300, lockAttempts: 2 },
+        patient,
       );
     const catalog = await readCatalogForPlan(database.state, plan);
     const compiled = compilePlan(plan, catalog);
     if ('issues' in compiled) throw new Error('the plan compiles');
     const after = targets.map((target, i) => ({ ...target, derivation: compiled.derivations[i] ?? target.derivation }));
     expect(blocking(await run({ targets: after }))).toEqual([]);
-    for (const target of after)
-      await installBridge(database, target, { mode: 'assign', reports: true }, { lockBudgetMs: 300, lockAttempts: 2 });
+    for (const target of after) await installBridge(database, target, { mode: 'assign', reports: true }, patient);
   });
 
   it('names each missing grant, and each role with too few connections, with the statement that mends it, and it does', async () => {

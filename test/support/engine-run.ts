@@ -121,7 +121,8 @@ export async function startRun(
 /** Not ready any more, or at another generation. */
 const movedOn: ReadonlySet<string> = new Set(['HW6011', 'HW6012']);
 
-function followed(engine: Engine, id: string): Followed {
+/** A migration that is there already. */
+export function followed(engine: Engine, id: string): Followed {
   const settled = (operation: Operation): Promise<Operation> =>
     waitFor(
       `operation ${operation.verb}`,

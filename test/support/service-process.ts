@@ -56,6 +56,8 @@ export async function ask(
       headers: {
         'content-type': typeof init.body === 'string' ? 'application/yaml' : 'application/json',
         'highwater-actor': 'test',
+        // a connection kept for the next request may be closed by the server in the moment in which it is used again
+        connection: 'close',
         ...init.headers,
       },
       ...(init.body === undefined

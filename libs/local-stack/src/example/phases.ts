@@ -27,8 +27,8 @@ import type { ExampleRun } from './run.js';
 const READY_MS_MAX = 60_000;
 const CONTROL_MS = 3_000;
 const AFTER_ENFORCED_MS = 3_000;
-/** Slow enough that the sweep of the smallest example is still under way when it is paused. */
-const ROWS_PER_SECOND_AT_FIRST = 500;
+/** Slow enough that the sweep of the smallest example is still under way when it is paused, on a busy machine too. */
+const ROWS_PER_SECOND_AT_FIRST = 100;
 
 /** Phase by phase, one team's migration; what was seen on the way comes back as the report's facts. */
 export async function perform(run: ExampleRun, urls: AccessUrls): Promise<Facts> {
@@ -96,7 +96,7 @@ async function withoutUs(run: ExampleRun): Promise<ApplicationLine> {
   run.say('phase', `the old application writes; ${seconds(CONTROL_MS)} of it without Highwater`);
   await wait(CONTROL_MS, undefined, { signal: run.signal });
   application.kill('SIGUSR2');
-  return await application.line('phase', 10_000);
+  return await application.line('phase', READY_MS_MAX);
 }
 
 /**
