@@ -17,18 +17,14 @@ async function ready(): Promise<{
   const here = (run = await serviceRun(await postgres.freshDatabase(), plan));
   await here.start();
   await runToBridged(here, plan);
-  const readiness = await waitFor(
-    'readiness',
-    async () => {
-      const answer = await here.call(`/cutover/readiness?migration=${here.id}`);
-      return answer?.body['ready'] === true ? answer : undefined;
-    },
-    { timeoutMs: 60_000 },
-  );
+  const readiness = await waitFor('readiness', async () => {
+    const answer = await here.call(`/cutover/readiness?migration=${here.id}`);
+    return answer?.body['ready'] === true ? answer : undefined;
+  });
   return {
     run: here,
     etag: readiness.etag ?? '',
-    post: (headers, body = { reason: 'test', lockBudget: '2s' }) =>
+    post: (headers, body = { reason: 'test', lockBudget: '2s', lockAttempts: 50 }) =>
       here.call(`/cutover?migration=${here.id}`, { body, headers }),
   };
 }
@@ -56,18 +52,21 @@ describe('requests for a cutover', () => {
     }
     expect(await began(here)).toBe(0);
 
-    const now = await waitFor(
-      'readiness after the pause',
-      async () => {
-        const answer = await here.call(`/cutover/readiness?migration=${here.id}`);
-        return answer?.body['ready'] === true ? (answer.etag ?? undefined) : undefined;
-      },
-      { timeoutMs: 30_000 },
-    );
-    // F97 and F95: one key five times, and five keys, all at once
-    const same = Array.from({ length: 5 }, () => post({ 'if-match': now, 'idempotency-key': 'one' }));
-    const others = Array.from({ length: 5 }, (_, n) => post({ 'if-match': now, 'idempotency-key': `other-${n}` }));
-    const answers = await Promise.all([...same, ...others]);
+    // F97 and F95: one key five times, and five keys, all at once, on the generation that was seen; again where readiness has moved on since
+    const reader = await here.client('reader');
+    let round = 0;
+    const { now, keys, answers } = await waitFor('one of ten requests to be accepted', async () => {
+      const readiness = await here.call(`/cutover/readiness?migration=${here.id}`);
+      if (readiness?.body['ready'] !== true) return undefined;
+      const now = readiness.etag ?? '';
+      round += 1;
+      const keys = Array.from({ length: 10 }, (_, n) => (n < 5 ? `one-${round}` : `other-${round}-${n}`));
+      // until all have their answer the attempt gets no lock: it is under way for each of them
+      await reader.query('begin; lock table "Group" in access share mode');
+      const answers = await Promise.all(keys.map((key) => post({ 'if-match': now, 'idempotency-key': key })));
+      await reader.query('rollback');
+      return answers.some((answer) => answer?.status === 202) ? { now, keys, answers } : undefined;
+    });
     const accepted = new Set(answers.filter((answer) => answer?.status === 202).map((answer) => answer?.body['id']));
     expect(accepted.size).toBe(1);
     expect(answers.filter((answer) => answer?.status !== 202).map((answer) => answer?.status)).toEqual(
@@ -77,12 +76,20 @@ describe('requests for a cutover', () => {
     expect(await here.settled(String(winner))).toMatchObject({ status: 'succeeded' });
     expect(await began(here)).toBe(1);
     // F97: the key again, as a replay and with another body
-    const key =
-      answers[0]?.status === 202 ? 'one' : `other-${answers.slice(5).findIndex((answer) => answer?.status === 202)}`;
+    const key = keys[answers.findIndex((answer) => answer?.status === 202)] ?? '';
     expect(await post({ 'if-match': now, 'idempotency-key': key })).toMatchObject({ body: { id: winner } });
     expect(
-      (await post({ 'if-match': now, 'idempotency-key': key }, { reason: 'another', lockAttempts: 2 }))?.status,
+      (
+        await post(
+          { 'if-match': now, 'idempotency-key': key },
+          { reason: 'another', lockBudget: '2s', lockAttempts: 2 },
+        )
+      )?.status,
     ).toBe(422);
+    // F97: what was refused stays refused
+    for (const [n, answer] of answers.entries())
+      if (answer?.status === 409)
+        expect((await post({ 'if-match': now, 'idempotency-key': keys[n] ?? '' }))?.status).toBe(409);
     // F96: enforced already
     expect(await post({ 'if-match': now })).toMatchObject({ status: 409, body: { code: 'HW6014' } });
     expect(await began(here)).toBe(1);
@@ -92,7 +99,7 @@ describe('requests for a cutover', () => {
     const here = (run = await serviceRun(await postgres.freshDatabase(), plan));
     const first = await here.start();
     await runToBridged(here, plan);
-    const cutover = await here.cutover({ lockBudget: '2s' });
+    const cutover = await here.askForCutover({ lockBudget: '2s' });
     await first.kill('SIGKILL');
     // dies once the pause is stored, before anyone hears of it
     const second = await here.start({ failpoints: 'operation.afterAccepted=kill' });

@@ -119,7 +119,7 @@ export async function startRun(
 }
 
 /** Not ready any more, or at another generation. */
-const movedOn: ReadonlySet<string> = new Set(['HW6011', 'HW6012']);
+export const movedOn: ReadonlySet<string> = new Set(['HW6011', 'HW6012']);
 
 /** A migration that is there already. */
 export function followed(engine: Engine, id: string): Followed {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { planOf, prepare, workspaceSchema, workspaceSeed, type Prepared } from './least-privilege.js';
+import { movedOn } from './engine-run.js';
 import { hasReached } from './phases.js';
 import { ask, startService, type ServiceProcess } from './service-process.js';
 import { brokers, patienceMs as patience, unique, waitFor } from './stack.js';
@@ -14,7 +15,9 @@ export interface ServedMigration {
   readonly id: string;
   phase(): Promise<unknown>;
   until(phase: string, timeoutMs?: number): Promise<void>;
-  /** Waits for readiness, asks for the cutover and answers its operation's id. */
+  /** Waits for readiness, asks for the cutover and answers the accepted operation's id: whether an attempt begins is told later. */
+  askForCutover(body?: Record<string, unknown>): Promise<string>;
+  /** The same, until an attempt has begun: asked for again when readiness moved on between acceptance and beginning, as whoever is told so does. */
   cutover(body?: Record<string, unknown>): Promise<string>;
   events(): Promise<{ type: string; data: Record<string, unknown>; metadata: Record<string, unknown> }[]>;
 }
@@ -170,7 +173,7 @@ function followed(
     )?.filter((one) => one.status !== 'True'),
     logFile,
   });
-  return {
+  const self: ServedMigration = {
     id,
     phase: async () => (await call(`/migrations/${id}`))?.body['phase'],
     until: async (phase, timeoutMs = patienceMs) => {
@@ -180,7 +183,7 @@ function followed(
         { timeoutMs, everyMs: 100, describe },
       );
     },
-    async cutover(body = {}) {
+    async askForCutover(body = {}) {
       let last: unknown;
       const answer = await waitFor(
         `the cutover of ${id} to be accepted`,
@@ -198,6 +201,36 @@ function followed(
       );
       return String(answer.body['id']);
     },
+    async cutover(body) {
+      const told: string[] = [];
+      while (told.length < 10) {
+        const operation = await self.askForCutover(body);
+        const look = async () => {
+          const { rows } = await prepared.admin.query<{
+            status: string;
+            error: Record<string, string>;
+            began: boolean;
+          }>(
+            `select status, coalesce(error, '{}') as error, exists (
+               select from highwater.event where stream_id = $2 and type = 'CutoverBegan' and metadata ->> 'operationId' = $1::text) as began
+               from highwater.operation where id::text = $1`,
+            [operation, `migration/${id}`],
+          );
+          return rows[0];
+        };
+        const found = await waitFor(
+          `the attempt of operation ${operation} to begin`,
+          async () => {
+            const now = await look();
+            return now && (now.began || ['succeeded', 'failed'].includes(now.status)) ? now : undefined;
+          },
+          { timeoutMs: patienceMs, describe: async () => ({ ...(await look()), logFile }) },
+        );
+        if (found.began || !movedOn.has(found.error['code'] ?? '')) return operation;
+        told.push(found.error['message'] ?? '');
+      }
+      throw new Error(`readiness of "${id}" moved on each time: ${told.join('; ')}`);
+    },
     async events() {
       const { rows } = await prepared.admin.query<{
         type: string;
@@ -207,6 +240,7 @@ function followed(
       return rows;
     },
   };
+  return self;
 }
 
 /** Plans and starts the migration and waits until it is bridged. */

@@ -240,7 +240,7 @@ export class UseCases implements MigrationControl {
     const state = await this.live(migration);
     const asked = { ...input }; // the reason is not part of what makes two requests one
     const earlier = await this.requests.earlier(migration, 'cutover', asked, by);
-    if (earlier) return earlier;
+    if (earlier) return notRefused(earlier);
     if (state.phase === 'enforced' || state.phase === 'finished') throw phaseError(migration, 'cutover', state);
     await notWhileRollingBack(this.context, migration, 'cutover');
     const running = (await openOperations(this.context.database.state, migration)).find((o) => o.verb === 'cutover');
@@ -265,7 +265,7 @@ export class UseCases implements MigrationControl {
       );
     if (!readiness.ready) throw new NotReady(readiness);
     const operation = await this.requests.ask(migration, 'cutover', { ...asked, reason: by.reason ?? '' }, by, asked);
-    return this.onlyCutover(migration, operation);
+    return this.onlyCutover(migration, notRefused(operation));
   }
 
   /** Of two that were asked for at the same moment, each stored before it looks, the later one is refused. */
@@ -379,6 +379,13 @@ export class UseCases implements MigrationControl {
       '`highwater status` lists those there are; `highwater start plan.yaml` (POST /migrations) begins one',
     );
   }
+}
+
+/** A cutover that was refused after it was stored is refused again, in the same words: its key asked for nothing that anybody began. */
+function notRefused(cutover: Operation): Operation {
+  const { error, migrationId } = cutover;
+  if (cutover.status !== 'failed' || error?.code !== codes.attemptRunning) return cutover;
+  throw new HighwaterError(codes.attemptRunning, 'never', error.message, { migration: migrationId }, error.help);
 }
 
 const hasRowSecurity = ({ planSource }: LiveMigration): boolean =>
