@@ -12,7 +12,8 @@ insert into "Workspace" values ('wa1', 'amy'), ('wa2', 'amy'), ('wb', 'bob'), ('
 create index on "Workspace" ("ownerId");`;
 
 describe('forecast', () => {
-  const postgres = usePostgres();
+  // the planner's estimates are the test's own, and nobody else takes a transaction id of the cluster
+  const postgres = usePostgres({ settings: { autovacuum: 'off' } });
   let prepared: Prepared;
   afterEach(() => prepared.close());
 
@@ -326,7 +327,7 @@ tables:
       insert into t select n, n % 1000 + 1 from generate_series(1, 1000000) n; analyze t`);
     const began = performance.now();
     const sampled = of(await forecast(), 't');
-    expect(performance.now() - began).toBeLessThan(15_000);
+    expect(performance.now() - began).toBeLessThan(45_000);
     expect(sampled.rowsSeen).toBeLessThan(60_000);
     expect(sampled.sampledPercent).toBeGreaterThan(0.1);
     expect(sampled.sampledPercent).toBeLessThanOrEqual(3.1);
@@ -336,13 +337,13 @@ tables:
     expect(sampled.notes.join()).toMatch(
       /on [\d.]+ % of the pages: .*collisions in t_w are unknown: a sample cannot show them/,
     );
-    // a small table that is taken for a large one
-    await prepared.admin.query(`insert into few select n from generate_series(1, 3000) n; analyze few;
+    // a small table that is taken for a large one: its page is not among the few that are tried first
+    await prepared.admin.query(`insert into few select n from generate_series(1, 100) n; analyze few;
       update pg_class set reltuples = 1000000 where relname = 'few'`);
     expect(of(await forecast({ tables: ['public.few'] }), 'few').sampledPercent).toBe(3);
     const exact = await forecast({ tables: ['public.few'], exact: true });
     expect(exact.tables).toMatchObject([
-      { table: 'public.few', rows: 3000, filled: 3000, sampledPercent: null, notes: [] },
+      { table: 'public.few', rows: 100, filled: 100, sampledPercent: null, notes: [] },
     ]);
   });
 });

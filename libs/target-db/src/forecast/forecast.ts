@@ -181,7 +181,10 @@ async function sampleOf(access: Access, of: Foreseen, rows: number, ms: number, 
   const { rows: seen } = probe.outcomes;
   // no row seen tells nothing: the table is smaller than it is taken for
   const wanted = seen === 0 ? sampleRowsMax : wantedAt(seen / Math.max(1, performance.now() - began));
-  return seen > 0 && wanted <= seen * 2 ? probe : lookAtSample(access, of, percentOf(wanted));
+  if (seen > 0 && wanted <= seen * 2) return probe;
+  const sample = await lookAtSample(access, of, percentOf(wanted));
+  // pages are taken by chance: of a table of few pages a sample may have fewer than the one before, or none
+  return sample.outcomes.rows < seen ? probe : sample;
 }
 
 /** A key of a type without a hash function is left out. */
