@@ -128,7 +128,6 @@ async function sweep(): Promise<void> {
   await sweeper.start();
   await waitFor('the pass', async () => openRanges(await readFillProgress(p.database.state, 'kinds', epoch)) === 0, {
     describe: () => sweeper?.status(),
-    timeoutMs: 60_000,
   });
   await sweeper.stop();
 }

@@ -33,17 +33,17 @@ it('is told of a plan file without a service, of a planned migration as of now, 
     'the bridge',
     async () => JSON.parse((await remote('status', name, '-o', 'json')).out).phase === 'bridged',
   );
-  // what nobody had foreseen
+  // what nobody had foreseen: the one gets its value from the bridge, the other is listed by the next pass
   await sql(service.databaseUrl(), `insert into "Group" values ('late', 'o1', null), ('later', null, null)`);
   const told = await waitFor('the outcome', async () => {
     const view = JSON.parse((await remote('forecast', name, '-o', 'json')).out) as ForecastView;
-    return view.tables[0]?.outcome?.filled === 497 && view;
+    return view.tables[0]?.outcome?.unfillable === 4 && view;
   });
   expect(told).toMatchObject({ migration: name, kept: true, notes: [] });
   expect(told.tables).toMatchObject([
-    { filled: 497, unfillable: [{ reason: 'InputNull', rows: 3 }], outcome: { filled: 497, unfillable: 3 } },
+    { filled: 497, unfillable: [{ reason: 'InputNull', rows: 3 }], outcome: { filled: 497, unfillable: 4 } },
   ]);
-  expect((await remote('forecast', name)).out).toContain('3 will not; became: 497 filled, 3 listed as unfillable\n');
+  expect((await remote('forecast', name)).out).toContain('3 will not; became: 497 filled, 4 listed as unfillable\n');
   expect(await remote('forecast', name, '--exact')).toMatchObject({ code: 64 });
 
   expect((await get(`/migrations/${name}/forecast?table=Group`)).status).toBe(200);
@@ -67,4 +67,4 @@ it('is told of a plan file without a service, of a planned migration as of now, 
     tables: [{ rows: 502, filled: 498, outcome: null, notes: ['the column is not there yet: expand adds it'] }],
   });
   expect(again).toMatchObject({ kept: false, tables: [{ rows: 502 }] });
-}, 120_000);
+});

@@ -77,13 +77,13 @@ describe('sessions that are kept', () => {
   it('by statements that take hours leave the others to what is waited for, and every one of them ends when asked to', async () => {
     const database = await open({ ddl: 1 });
     const stop = new AbortController();
-    const text = 'select pg_sleep(60)';
+    const text = 'select pg_sleep(600)';
     const long = [1, 2].map(() => runLong(database, 'building an index', text, stop.signal));
     const ended = Promise.allSettled(long);
     await waitFor('both to run', async () => (await active(database, text)) === 2);
     expect(await database.ddl.query('dropping NOT NULL', 'select 1 as n')).toEqual(one);
     stop.abort(new Error('asked to stop'));
-    const settled = await withinLimit('both to be cancelled', ended, 10_000);
+    const settled = await withinLimit('both to be cancelled', ended);
     expect(settled).toEqual([1, 2].map(() => ({ status: 'rejected', reason: stop.signal.reason as unknown })));
   });
 
@@ -95,14 +95,14 @@ describe('sessions that are kept', () => {
     await holder.query('begin; select pg_current_xact_id()');
     const stop = new AbortController();
     const name = `hw_${unique()}`;
-    const ended = Promise.allSettled([createSlot(database, { name, timeoutMs: 60_000, signal: stop.signal })]);
+    const ended = Promise.allSettled([createSlot(database, { name, timeoutMs: 600_000, signal: stop.signal })]);
     await waitFor(
       'the slot to wait',
       async () => (await active(database, 'pg_create_logical', `wait_event_type = 'Lock'`)) === 1,
     );
     expect(await database.stream.query('comparing the publication', 'select 1 as n')).toEqual(one);
     stop.abort(new Error('asked to stop'));
-    expect(await withinLimit('the slot to be given up', ended, 10_000)).toEqual([
+    expect(await withinLimit('the slot to be given up', ended)).toEqual([
       { status: 'rejected', reason: stop.signal.reason as unknown },
     ]);
   });
@@ -110,13 +110,13 @@ describe('sessions that are kept', () => {
 
 it('an assertion ends when it is asked to, instead of with its time', async () => {
   const database = await open();
-  const stop = new AbortController();
-  const text = 'select count(*) from pg_sleep(60)';
+  const stop = new AbortController(); // its own time is 30 s
+  const text = 'select count(*) from pg_sleep(600)';
   const ended = Promise.allSettled([runAssertions(database.fill, { slow: text, never: text }, stop.signal)]);
   await waitFor('it to run', async () => (await active(database, text)) === 1);
   stop.abort(new Error('asked to stop'));
-  expect(await withinLimit('it to end', ended, 10_000)).toMatchObject([{ status: 'rejected' }]);
-  expect(await active(database, text)).toBe(0);
+  expect(await withinLimit('it to end', ended, 25_000)).toMatchObject([{ status: 'rejected' }]);
+  await waitFor('the server to be done with it', async () => (await active(database, text)) === 0);
 });
 
 describe('entities whose identity a function of the team gives', () => {
@@ -126,7 +126,7 @@ create table space (id text primary key);
 create table doc (id text primary key, owner text, space text);
 create function space_of(id text) returns text language plpgsql stable as $$ begin
   if id = 'bad' then raise exception 'no'; end if;
-  if id = 'slow' then perform pg_catalog.pg_sleep(60); end if;
+  if id = 'slow' then perform pg_catalog.pg_sleep(600); end if;
   return 's-' || id;
 end $$`;
   const plan = `
@@ -153,10 +153,20 @@ cutover: { mode: bridge, start: manual, window: 10m }
       `insert into owner select 'o' || g from generate_series(1, 40) g; insert into owner values ('bad')`,
     );
     const keys = ['bad', ...Array.from({ length: 40 }, (_, i) => `o${i + 1}`)].map((key) => ({ key: [key] }));
-    const making = createEntities(database.fill, target, { kind: 'keys', keys }, { rowBudgetMs: 200 }, 'live');
-    const outcome = await withinLimit('making them to end', making, 20_000);
-    if (outcome.kind !== 'judged') throw new Error(outcome.kind);
-    expect(outcome.verdicts.map((each) => each.verdict)).toEqual(['unfillable', ...Array<string>(40).fill('made')]);
+    const verdicts = new Map<string, string>();
+    await waitFor('all of them to be judged', async () => {
+      const open = keys.filter((source) => !verdicts.has(source.key.join()));
+      const making = createEntities(database.fill, target, { kind: 'keys', keys: open }, { rowBudgetMs: 200 }, 'live');
+      const outcome = await withinLimit('making them to end', making);
+      if (outcome.kind !== 'judged') throw new Error(outcome.kind);
+      // contended: the row budget was too short for a busy machine, look again
+      outcome.verdicts.forEach(({ verdict }, i) => {
+        if (verdict !== 'contended') verdicts.set(open[i]?.key.join() ?? '', verdict);
+      });
+      return verdicts.size === keys.length;
+    });
+    const wanted = keys.map(({ key: [key = ''] }) => [key, key === 'bad' ? 'unfillable' : 'made'] as const);
+    expect(verdicts).toEqual(new Map(wanted));
     const { rows } = await admin.query('select count(*)::int as n from space');
     expect(rows).toEqual([{ n: 40 }]);
   });
@@ -165,14 +175,14 @@ cutover: { mode: bridge, start: manual, window: 10m }
     const { admin, database, target } = await prepared();
     await admin.query(`insert into owner values ('slow')`);
     const stop = new AbortController();
-    const limits = { timeoutMs: 60_000, signal: stop.signal };
+    const limits = { timeoutMs: 600_000, signal: stop.signal };
     const ended = Promise.allSettled([countMissingEntities(database.fill, target, limits)]);
     await waitFor('the count to run', async () => {
       const { rowCount } = await admin.query(`select from pg_stat_activity where wait_event = 'PgSleep'`);
       return rowCount === 1;
     });
     stop.abort(new Error('asked to stop'));
-    expect(await withinLimit('the count to end', ended, 10_000)).toEqual([
+    expect(await withinLimit('the count to end', ended)).toEqual([
       { status: 'rejected', reason: stop.signal.reason as unknown },
     ]);
   });
@@ -219,9 +229,10 @@ it('a sweeper stops in the middle of a vacuum, which may take minutes', async ()
   closing.push(() => sweeper.stop());
   await sweeper.start();
   const vacuums = () => active(database, 'vacuum (');
-  await waitFor('a vacuum', async () => (await vacuums()) === 1, { timeoutMs: 30_000 });
-  await withinLimit('the sweeper to stop', sweeper.stop(), 10_000);
-  expect([sweeper.status().state, await vacuums(), said]).toEqual(['stopped', 0, []]);
+  await waitFor('a vacuum', async () => (await vacuums()) === 1);
+  await withinLimit('the sweeper to stop', sweeper.stop());
+  await waitFor('the vacuum to be over', async () => (await vacuums()) === 0);
+  expect([sweeper.status().state, said]).toEqual(['stopped', []]);
 });
 
 it('a Kafka that answers nothing keeps neither what is new in another migration waiting nor what is told of it', async () => {

@@ -1,6 +1,7 @@
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
 import { must } from '@highwater/kernel';
 import { fileOf, type SqlFile } from '../../libs/local-stack/src/example/folder.js';
@@ -103,7 +104,7 @@ async function follow(checkedOut: Checkout, url: string, toolFails = false): Pro
   return commands.map(({ command }) => command);
 }
 
-describe.concurrent("the paper's scenarios, from doctor's word to the enforced end", { timeout: 300_000 }, () => {
+describe.concurrent("the paper's scenarios, from doctor's word to the enforced end", { timeout: 600_000 }, () => {
   it('A: columns there, #2 failed (with the real Prisma)', async () => {
     const [of, url] = [team('real'), await found('')];
     expect((await doctor(of, url)).letter).toBe('A');
@@ -179,7 +180,7 @@ const steps = [
   'finish.afterBridge=kill@2',
 ];
 
-describe.concurrent('a run of ours killed half-way', { timeout: 300_000 }, () => {
+describe.concurrent('a run of ours killed half-way', { timeout: 600_000 }, () => {
   it('through each of its steps, one kill after the other: doctor says F each time, and its own command is what goes on', async () => {
     // #2 is pending: a service that migrates at its start would run it in the middle, and it would fail
     const pending = `delete from "_prisma_migrations" where migration_name = '${second}'`;
@@ -197,7 +198,14 @@ describe.concurrent('a run of ours killed half-way', { timeout: 300_000 }, () =>
       return said;
     };
     const halfFilled = `select count("workspaceId") > 150 and count(*) > count("workspaceId") as half from "MetricDaily"`;
+    // a row that somebody holds keeps it half-way, however late we look
+    const holder = new pg.Client({ connectionString: url });
+    await holder.connect();
+    await holder.query(
+      `begin; select from "MetricDaily" where "workspaceId" is null order by id desc limit 1 for update`,
+    );
     await of.killed(command, url, { when: async () => (await sql(url, halfFilled))[0]?.['half'] === true });
+    await holder.end();
     expect((await goesOn()).findings.find(({ on }) => on === second)).toMatchObject({
       kind: 'warning',
       message: expect.stringContaining('keep services that migrate at their start from running it') as string,

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
 import { formatLsn, lsn, parseLsn, type Lsn } from '@highwater/kernel';
 import { slotFacts, SlotReader, type ReplicationMessage } from '@highwater/target-db';
+import { refuseHints, storeHintsAgain } from '../support/live.js';
 import { collectHints, openStream, streaming, type Collected, type OpenStream } from '../support/stream.js';
 import { usePostgres, waitFor } from '../support/stack.js';
 
@@ -28,18 +28,6 @@ async function writer(connectionString: string): Promise<pg.Client> {
   client.on('error', () => undefined);
   await client.connect();
   return client;
-}
-
-/** Kafka answers, and stores no batch above this size. */
-async function takeAtMost({ kafka, stream }: OpenStream, bytes: number): Promise<void> {
-  const admin = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING }).admin();
-  await admin.connect();
-  const configEntries = [{ name: 'max.message.bytes', value: String(bytes) }];
-  await admin.alterConfigs({
-    validateOnly: false,
-    resources: [{ type: ConfigResourceTypes.TOPIC, name: stream.topic, configEntries }],
-  });
-  await admin.disconnect();
 }
 
 describe('relay', () => {
@@ -234,7 +222,7 @@ describe('relay', () => {
     const relay = open.relay();
     await relay.start();
     await streaming(relay);
-    await takeAtMost(open, 10);
+    await refuseHints(open);
     await insert(open, 1, 100);
     const { rows } = await app.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
     await insert(open, 101, 101);
@@ -242,7 +230,7 @@ describe('relay', () => {
     const confirmed = (await slotFacts(database.state, stream.slot)).confirmedFlushLsn ?? 0n;
     expect(confirmed < parseLsn(rows[0]?.lsn ?? '')).toBe(true);
     expect(all.keys()).toEqual([]);
-    await takeAtMost(open, 1_048_588);
+    await storeHintsAgain(open);
     await waitFor('all of them', () => new Set(all.keys()).size === 101, { describe: () => relay.status() });
   });
 

@@ -104,37 +104,33 @@ union all select 'partly' from partly r left join account a on a.id = r.account 
 union all select 'complete' from complete r left join account a on a.id = r.account where r.owner is distinct from a.tenant`;
 
 describe('keys and names of every shape', () => {
-  it(
-    'are filled, bridged, enforced and left without a trace, with the old application writing',
-    { timeout: 120_000 },
-    async () => {
-      expect(Buffer.byteLength(longest)).toBe(63);
-      const run = await startRun(await cluster.freshDatabase('shapes'), plan, { schema, seed, kafka: true });
-      runs.push(run);
-      const { admin } = run.prepared;
-      const old = await run.client('old');
-      let n = 200;
-      const insert = async (): Promise<void> => {
-        n += 1;
-        for (const statement of rows) await old.query(statement(String(n)));
-      };
-      await run.until('bridged', insert);
-      await insert();
-      await old.query(`insert into nothing select 1, ${uuidOf('1')}`);
-      const outcome = await run.cutoverOnceReady();
-      expect(outcome.error).toBeNull();
-      await insert();
-      expect((await admin.query(wrong)).rows).toEqual([]);
-      const { rows: nullable } = await admin.query(
-        `select attrelid::regclass::text as t, attname from pg_attribute
+  it('are filled, bridged, enforced and left without a trace, with the old application writing', async () => {
+    expect(Buffer.byteLength(longest)).toBe(63);
+    const run = await startRun(await cluster.freshDatabase('shapes'), plan, { schema, seed, kafka: true });
+    runs.push(run);
+    const { admin } = run.prepared;
+    const old = await run.client('old');
+    let n = 200;
+    const insert = async (): Promise<void> => {
+      n += 1;
+      for (const statement of rows) await old.query(statement(String(n)));
+    };
+    await run.until('bridged', insert);
+    await insert();
+    await old.query(`insert into nothing select 1, ${uuidOf('1')}`);
+    const outcome = await run.cutoverOnceReady();
+    expect(outcome.error).toBeNull();
+    await insert();
+    expect((await admin.query(wrong)).rows).toEqual([]);
+    const { rows: nullable } = await admin.query(
+      `select attrelid::regclass::text as t, attname from pg_attribute
         where not attnotnull and attnum > 0 and (attname in ('owner', 'table', $1) or attrelid = 'ledger'::regclass and attname like 'a\\_%')
           and attrelid in (select oid from pg_class where relkind = 'r' and relnamespace not in ('pg_catalog'::regnamespace, 'highwater'::regnamespace))`,
-        [longest],
-      );
-      expect(nullable).toEqual([]);
-      const indexes = `select count(*) filter (where indisvalid)::int as n from pg_index join pg_class c on c.oid = indexrelid where c.relname like '%\\_owner' or c.relname in ('limit', $1)`;
-      expect((await admin.query(indexes, [`${longest.slice(0, -1)}i`])).rows).toEqual([{ n: 11 }]);
-      expect(await run.finish()).toMatchObject({ error: null, result: { leftovers: [] } });
-    },
-  );
+      [longest],
+    );
+    expect(nullable).toEqual([]);
+    const indexes = `select count(*) filter (where indisvalid)::int as n from pg_index join pg_class c on c.oid = indexrelid where c.relname like '%\\_owner' or c.relname in ('limit', $1)`;
+    expect((await admin.query(indexes, [`${longest.slice(0, -1)}i`])).rows).toEqual([{ n: 11 }]);
+    expect(await run.finish()).toMatchObject({ error: null, result: { leftovers: [] } });
+  });
 });

@@ -68,46 +68,43 @@ union all select 'leaving', count(*)::int from leaving r left join account a on 
 describe.each(majors)('partitioned tables on PostgreSQL %i', (major) => {
   const cluster = usePostgres({ major });
 
-  it(
-    'reach NOT NULL, key and indexes at every depth, with partitions coming and going',
-    { timeout: 120_000 },
-    async () => {
-      const kafka = major >= 18;
-      const name = `partitions-${major}`;
-      const run = await startRun(await cluster.freshDatabase('partitions'), plan(name, kafka ? '' : 'stream: none'), {
-        schema,
-        seed,
-        kafka,
-      });
-      runs.push(run);
-      const { admin } = run.prepared;
-      const old = await run.client('old');
-      let n = 1_000;
-      const insert = async (): Promise<void> => {
-        n += 1;
-        await old.query(`insert into by_time values (${n}, date '2024-12-01' + ${n} % 700, ${n} % 50 + 1)`);
-        await old.query(
-          `insert into by_region values ((array['north', 'arctic', 'south'])[${n} % 3 + 1], ${n} * 4 + 1, ${n} % 50 + 1)`,
-        );
-        await old.query(`insert into leaving values (${n} * 2, ${n} % 50 + 1)`);
-      };
-      await run.until('sweeping', insert);
-      await admin.query(
-        `alter table by_time attach partition by_time_2027 for values from ('2027-01-01') to ('2028-01-01')`,
+  it('reach NOT NULL, key and indexes at every depth, with partitions coming and going', async () => {
+    const kafka = major >= 18;
+    const name = `partitions-${major}`;
+    const run = await startRun(await cluster.freshDatabase('partitions'), plan(name, kafka ? '' : 'stream: none'), {
+      schema,
+      seed,
+      kafka,
+    });
+    runs.push(run);
+    const { admin } = run.prepared;
+    const old = await run.client('old');
+    let n = 1_000;
+    const insert = async (): Promise<void> => {
+      n += 1;
+      await old.query(`insert into by_time values (${n}, date '2024-12-01' + ${n} % 700, ${n} % 50 + 1)`);
+      await old.query(
+        `insert into by_region values ((array['north', 'arctic', 'south'])[${n} % 3 + 1], ${n} * 4 + 1, ${n} % 50 + 1)`,
       );
-      await admin.query(`alter table leaving detach partition leaving_low`);
-      await run.until('bridged', insert);
-      await admin.query(`alter table by_region attach partition by_region_west for values in ('west')`);
-      await admin.query(`alter table leaving detach partition leaving_late`); // with our partial index on it
-      await insert();
-      const outcome = await run.cutoverOnceReady();
-      expect(outcome.error).toBeNull();
-      await insert();
-      await admin.query(`create table none_yet_1 partition of none_yet for values from (1) to (1000)`);
-      await admin.query(`insert into none_yet (id, account) values (1, 7)`);
-      expect((await admin.query(wrong)).rows).toEqual([]);
-      expect((await admin.query(`select tenant from none_yet`)).rows).toEqual([{ tenant: 't7' }]);
-      const { rows: incomplete } = await admin.query(`
+      await old.query(`insert into leaving values (${n} * 2, ${n} % 50 + 1)`);
+    };
+    await run.until('sweeping', insert);
+    await admin.query(
+      `alter table by_time attach partition by_time_2027 for values from ('2027-01-01') to ('2028-01-01')`,
+    );
+    await admin.query(`alter table leaving detach partition leaving_low`);
+    await run.until('bridged', insert);
+    await admin.query(`alter table by_region attach partition by_region_west for values in ('west')`);
+    await admin.query(`alter table leaving detach partition leaving_late`); // with our partial index on it
+    await insert();
+    const outcome = await run.cutoverOnceReady();
+    expect(outcome.error).toBeNull();
+    await insert();
+    await admin.query(`create table none_yet_1 partition of none_yet for values from (1) to (1000)`);
+    await admin.query(`insert into none_yet (id, account) values (1, 7)`);
+    expect((await admin.query(wrong)).rows).toEqual([]);
+    expect((await admin.query(`select tenant from none_yet`)).rows).toEqual([{ tenant: 't7' }]);
+    const { rows: incomplete } = await admin.query(`
       select * from (
         select c.relname, regexp_replace(c.relname, '^(by_time|by_region|none_yet|leaving).*', '\\1') as root,
                (select attnotnull from pg_attribute a where a.attrelid = c.oid and attname = 'tenant') as enforced,
@@ -116,16 +113,15 @@ describe.each(majors)('partitioned tables on PostgreSQL %i', (major) => {
           from pg_class c where c.relkind in ('r', 'p') and c.relname not in ('leaving_low', 'leaving_late')) t
        where root in ('by_time', 'by_region', 'none_yet', 'leaving')
          and (enforced, keys, indexes) is distinct from (true, 1::bigint, case root when 'by_time' then 2 when 'by_region' then 1 else 0 end::bigint)`);
-      expect(incomplete).toEqual([]);
+    expect(incomplete).toEqual([]);
 
-      expect(await run.finish(kafka ? {} : { bridgeUnused: true })).toMatchObject({
-        error: null,
-        result: { leftovers: [] },
-      });
-      const { rows: ours } = await admin.query(
-        `select relname from pg_class where relname like 'hw\\_%' union all select tgname from pg_trigger where tgname like '~hw\\_%'`,
-      );
-      expect(ours).toEqual([]);
-    },
-  );
+    expect(await run.finish(kafka ? {} : { bridgeUnused: true })).toMatchObject({
+      error: null,
+      result: { leftovers: [] },
+    });
+    const { rows: ours } = await admin.query(
+      `select relname from pg_class where relname like 'hw\\_%' union all select tgname from pg_trigger where tgname like '~hw\\_%'`,
+    );
+    expect(ours).toEqual([]);
+  });
 });

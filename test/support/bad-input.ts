@@ -3,6 +3,7 @@ import { createServer, connect, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
+import { movedOn } from './engine-run.js';
 import { ask } from './service-process.js';
 import { hasReached } from './phases.js';
 import { waitFor } from './stack.js';
@@ -86,15 +87,19 @@ export async function request(
 ): Promise<Ended> {
   const answer = await ask(url, path, { body, headers });
   if (answer?.status !== 202) throw new Error(`${path} answered ${answer?.status}: ${JSON.stringify(answer?.body)}`);
-  return waitFor(
-    `the operation of ${path}`,
+  return operationEnded(url, path.split('/')[2] ?? '', answer.body);
+}
+
+/** Follows an accepted operation of that migration until it has succeeded or failed. */
+const operationEnded = (url: string, id: string, { id: operation, verb }: Record<string, unknown>): Promise<Ended> =>
+  waitFor(
+    `operation ${String(verb)} of ${id}`,
     async () => {
-      const now = await ask(url, `/operations/${String(answer.body['id'])}`);
+      const now = await ask(url, `/operations/${String(operation)}`);
       return ['succeeded', 'failed'].includes(String(now?.body['status'])) && (now?.body as unknown as Ended);
     },
-    { describe: async () => (await ask(url, `/migrations/${path.split('/')[2]}`))?.body['reason'] },
+    { describe: async () => (await ask(url, `/migrations/${id}`))?.body['reason'] },
   );
-}
 
 export async function untilPhase(url: string, id: string, phase: string): Promise<void> {
   const view = async () => (await ask(url, `/migrations/${id}`))?.body ?? {};
@@ -121,6 +126,25 @@ export const untilReady = (url: string, id: string): Promise<string> =>
           .map(({ type, message }) => `${type}: ${message}`),
     },
   );
+
+/** At the generation that was seen; asked for again when readiness has moved on since, as whoever is told so does. */
+export async function cutoverOnceReady(url: string, id: string): Promise<Ended> {
+  const told: unknown[] = [];
+  while (told.length < 10) {
+    const headers = { 'if-match': `"${await untilReady(url, id)}"` };
+    // a lock budget that outlasts a busy machine
+    const body = { reason: 'spec', lockBudget: '5s' };
+    const answer = await ask(url, `/cutover?migration=${id}`, { body, headers });
+    const ended = answer?.status === 202 ? await operationEnded(url, id, answer.body) : undefined;
+    const code = ended === undefined ? String(answer?.body['code']) : (ended.error?.code ?? '');
+    if (!movedOn.has(code)) {
+      if (ended) return ended;
+      throw new Error(`the cutover of "${id}" answered ${answer?.status}: ${JSON.stringify(answer?.body)}`);
+    }
+    told.push(ended?.error?.message ?? answer?.body['detail']);
+  }
+  throw new Error(`readiness of "${id}" moved on each time: ${told.join('; ')}`);
+}
 
 /** Everything of ours in the user's database outside schema highwater: slots, publications, triggers, indexes, constraints. */
 export async function ours(admin: pg.Client): Promise<string[]> {

@@ -6,7 +6,7 @@ import { deleteTopics, ensureTopics, topicFacts, topicNames, type KafkaSettings 
 import { Filler, Relay, type RelayOptions } from '@highwater/roles';
 import { createPublication, createSlot, openGate, readSystemIdentifier } from '@highwater/target-db';
 import type { Prepared } from './least-privilege.js';
-import { brokers, unique } from './stack.js';
+import { brokers, unique, waitFor } from './stack.js';
 import { quiet, streaming } from './stream.js';
 
 /** Live fill alone: publication, slot, topics, relay and filler of one migration, as the least-privilege roles; no sweep, no bridge. */
@@ -99,8 +99,9 @@ export async function liveFill(p: Prepared): Promise<Live> {
   };
 }
 
-/** Kafka goes on answering, and stores no batch above this size. */
-export async function takeAtMost({ kafka, stream }: Live, bytes: number): Promise<void> {
+type Hints = Pick<Live, 'kafka'> & { readonly stream: Pick<StreamInfo, 'topic' | 'partitions'> };
+
+async function takeAtMost({ kafka, stream }: Hints, bytes: number): Promise<void> {
   const admin = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
   const configEntries = [{ name: 'max.message.bytes', value: String(bytes) }];
@@ -108,3 +109,21 @@ export async function takeAtMost({ kafka, stream }: Live, bytes: number): Promis
   await admin.alterConfigs({ validateOnly: false, resources });
   await admin.disconnect();
 }
+
+/** Kafka goes on answering, and refuses to store any hint: it does so a moment after it was told, and this waits for that. */
+export async function refuseHints(of: Hints): Promise<void> {
+  await takeAtMost(of, 10);
+  const producer = new Kafka({ brokers: [...of.kafka.brokers], logLevel: logLevel.NOTHING }).producer();
+  await producer.connect();
+  for (let partition = 0; partition < of.stream.partitions; partition += 1)
+    await waitFor(`partition ${partition} of ${of.stream.topic} to refuse a message`, () =>
+      producer.send({ topic: of.stream.topic, messages: [{ partition, value: 'no hint' }] }).then(
+        () => false,
+        (error: unknown) => (error as { type?: string }).type === 'MESSAGE_TOO_LARGE',
+      ),
+    );
+  await producer.disconnect();
+}
+
+/** Kafka stores hints of any usual size again. */
+export const storeHintsAgain = (of: Hints): Promise<void> => takeAtMost(of, 1_048_588);

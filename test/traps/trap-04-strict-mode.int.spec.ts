@@ -3,7 +3,7 @@ import { quickPlan, startRun, type Run } from '../support/engine-run.js';
 import { enforced, oldApplication, oracle } from '../support/old-application.js';
 import { usePostgres, waitFor } from '../support/stack.js';
 
-describe('trap 4: legacy writers without a bridge', { timeout: 120_000 }, () => {
+describe('trap 4: legacy writers without a bridge', () => {
   const postgres = usePostgres();
   let run: Run | undefined;
   afterEach(() => run?.close());
@@ -15,20 +15,23 @@ describe('trap 4: legacy writers without a bridge', { timeout: 120_000 }, () => 
     const { admin } = run.prepared;
     const old = oldApplication(await run.client('old-app'), 50);
     await run.until('bridged');
-    const writers = await waitFor(
-      'the old application to be named',
+    // of one answer: a window that passes beside a stalled application is told of by another generation
+    const { writers, generation } = await waitFor(
+      'the old application to be named as somebody who writes',
       async () => {
-        const found = (await engine.control.readiness(id)).conditions.find((one) => one.type === 'WritersConverted');
-        return found?.message.includes('old-app') ? found : undefined;
+        const { conditions, generation } = await engine.control.readiness(id);
+        const writers = conditions.find((one) => one.type === 'WritersConverted');
+        return writers?.message.includes('old-app') && writers.status === 'Unknown'
+          ? { writers, generation }
+          : undefined;
       },
-      { timeoutMs: 40_000, describe: async () => (await engine.control.readiness(id)).conditions },
+      { describe: async () => (await engine.control.readiness(id)).conditions },
     );
     expect(writers).toMatchObject({
       status: 'Unknown',
       reason: 'WindowNotElapsed',
       evidence: { application_name: 'old-app' },
     });
-    const { generation } = await engine.control.readiness(id);
     await expect(run.cutover(generation)).rejects.toMatchObject({
       code: expect.stringMatching(/^HW601[12]$/) as string,
     });

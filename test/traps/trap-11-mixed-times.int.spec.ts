@@ -84,9 +84,8 @@ async function whileItWrites<T>(writing: () => Promise<T>): Promise<T> {
     `begin; update act set grp = 2, was_null = org is null where id = 2; update grp set org = 'moved to' where id = 2; commit`,
   );
   await flag.query('select pg_advisory_lock_shared(11, 2)');
-  const answer = await ended;
-  await flag.query('select pg_advisory_unlock_shared(11, 2)');
-  return answer;
+  // also when it failed: the next one must wait for the application again
+  return ended.finally(() => flag.query('select pg_advisory_unlock_shared(11, 2)'));
 }
 
 /** What a state of the database ever said of row 2: `old parent` before the move, `moved to` after it. */
