@@ -198,11 +198,11 @@ describe.concurrent('a run of ours killed half-way', { timeout: 600_000 }, () =>
       return said;
     };
     const halfFilled = `select count("workspaceId") > 150 and count(*) > count("workspaceId") as half from "MetricDaily"`;
-    // a row that somebody holds keeps it half-way, however late we look
+    // rows that somebody holds, more than one chunk's, keep it half-way however late we look
     const holder = new pg.Client({ connectionString: url });
     await holder.connect();
     await holder.query(
-      `begin; select from "MetricDaily" where "workspaceId" is null order by id desc limit 1 for update`,
+      `begin; select from "MetricDaily" where "workspaceId" is null order by id desc limit 30 for update`,
     );
     await of.killed(command, url, { when: async () => (await sql(url, halfFilled))[0]?.['half'] === true });
     await holder.end();

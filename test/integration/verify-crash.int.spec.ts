@@ -44,7 +44,7 @@ describe('a verification whose process is killed', () => {
     const verification = async (of: ServiceProcess) =>
       (await ask(of.url, '/migrations/crash/verification'))?.body as
         { last: { checked: number; operationId: string | null } | null; running: Progress | null } | undefined;
-    await waitFor('the first verification', async () => (await verification(started))?.last ?? undefined, {});
+    await waitFor('the first verification', async () => (await verification(started))?.last ?? undefined);
 
     // nobody can read the second table: the first is compared, the second waits
     await admin.query('begin; lock table "Activity" in access exclusive mode');
