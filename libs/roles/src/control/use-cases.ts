@@ -244,8 +244,11 @@ export class UseCases implements MigrationControl {
     if (state.phase === 'enforced' || state.phase === 'finished') throw phaseError(migration, 'cutover', state);
     await notWhileRollingBack(this.context, migration, 'cutover');
     const running = (await openOperations(this.context.database.state, migration)).find((o) => o.verb === 'cutover');
-    if (running || state.phase === 'cutting-over')
+    if (running || state.phase === 'cutting-over') {
+      const same = await this.requests.earlier(migration, 'cutover', asked, by); // stored since it was looked for
+      if (same) return notRefused(same);
       throw attemptUnderWay(migration, running?.id ?? (state.phase === 'cutting-over' ? state.operationId : ''));
+    }
     if (state.pause !== 'running' || state.held)
       throw new HighwaterError(
         codes.stopped,
