@@ -89,7 +89,7 @@ describe('on the database', () => {
     expect(err).toContain('HW1103');
   });
 
-  it('does the whole job in one process, and a second run finds it done', { timeout: 60_000 }, async () => {
+  it('does the whole job in one process, and a second run finds it done', async () => {
     const url = await database();
     const environment = { HIGHWATER_DATABASE_URL: url };
     const path = planFile('whole', (text) => `${text}accept: [UnlimitedSlotWal]\n`);
@@ -111,7 +111,7 @@ describe('on the database', () => {
     expect((await highwater(environment, ...args)).err).toContain('finished already');
   });
 
-  it('ends with 130 when interrupted, and goes on from there the next time', { timeout: 60_000 }, async () => {
+  it('ends with 130 when interrupted, and goes on from there the next time', async () => {
     const url = await database();
     const environment = { HIGHWATER_DATABASE_URL: url };
     const path = planFile('interrupted', (text) => `${text}accept: [UnlimitedSlotWal]\n`);
@@ -143,9 +143,11 @@ describe('against a service', () => {
   const service = useService(database, ['control', 'sweeper']);
   const remote = (...args: string[]) => highwater({ HIGHWATER_HTTP: service.url() }, ...args);
 
-  it('drives a migration from plan to finished', { timeout: 60_000 }, async () => {
+  it('drives a migration from plan to finished', async () => {
     const name = `cli-${unique()}`;
-    const started = await remote('start', planFile(name));
+    // not ready before it is approved, however long the questions before that take
+    const path = planFile(name, (plan) => `${plan}approvals: 1\n`);
+    const started = await remote('start', path);
     expect(started).toMatchObject({ code: 0 });
     expect((await remote('status', '-o', 'json')).out).toContain(name);
     expect((await remote('events', name)).out).toMatch(/1 {2}Planned/);
@@ -154,6 +156,7 @@ describe('against a service', () => {
     expect([4, 5]).toContain(held.code);
     expect(held.out).toContain('CONDITION');
     expect((await remote('resume')).out).toContain('goes on');
+    expect((await remote('approve', name, '--reason', 'spec')).out).toContain('is approved by you');
 
     const early = await remote('cutover', name, '--reason', 'spec', '--generation', '999999', '--yes');
     expect(early.code).toBe(7);
@@ -163,7 +166,11 @@ describe('against a service', () => {
     await waitFor('readiness to exit 0', async () => (await remote('readiness', name)).code === 0, {
       describe: async () => (await remote('readiness', name)).out,
     });
-    const done = await remote('cutover', name, '--reason', 'spec', '--yes');
+    const asked = ['cutover', name, '--reason', 'spec', '--lock-budget', '10s', '--yes'];
+    const done = await waitFor('a cutover on a generation that stayed', async () => {
+      const answer = await remote(...asked);
+      return ![4, 7].includes(answer.code) && answer;
+    });
     expect(done).toMatchObject({ code: 0 });
     await waitFor('the status to show the table enforced', async () =>
       / yes$/m.test((await remote('status', name)).out),

@@ -79,11 +79,11 @@ async function askOnce(
   budget: DdlBudget,
   attempt: number,
 ): Promise<DdlOutcome | NotObtained> {
-  let blockers: readonly LockBlocker[] | undefined;
+  let seen: Promise<readonly LockBlocker[] | undefined> | undefined;
   const text = ddlMessage(step, budget.lockBudgetMs, attempt);
   try {
     const timing = await database.ddl.session(`step ${step.name}`, async (client) => {
-      const watching = watch(database, client, step.relids, budget.lockBudgetMs, (found) => (blockers = found));
+      const watching = watch(database, client, step.relids, budget.lockBudgetMs, (looking) => (seen = looking));
       try {
         const answer = client.query(text);
         await failpoint(sent[step.name]);
@@ -111,8 +111,25 @@ async function askOnce(
       );
     if (!isSqlstate(error, sqlstate.lockNotAvailable, sqlstate.queryCanceled, sqlstate.deadlockDetected))
       throw refusal(step, error);
-    return { blockers, refused: error };
+    return { blockers: await whoWasInTheWay(database, step, budget.lockBudgetMs, await seen), refused: error };
   }
+}
+
+/**
+ * On a busy server the look may come when the attempt is over already, and see nobody: then those who hold the table now and did so for all of the
+ * attempt. Undefined: nobody could look; naming is best effort.
+ */
+async function whoWasInTheWay(
+  database: Database,
+  step: DdlStep,
+  budgetMs: number,
+  seen: readonly LockBlocker[] | undefined,
+): Promise<readonly LockBlocker[] | undefined> {
+  if (seen !== undefined && seen.length > 0) return seen;
+  return readBlockers(database.state, step.relids, { minimumAgeMs: budgetMs }).then(
+    (holders) => holders.filter((one) => one.granted && stops(one.mode, step.lockMode)),
+    () => seen,
+  );
 }
 
 const rest = (ms: number, { signal }: DdlBudget): Promise<void> => pause(ms, undefined, signal ? { signal } : {});
@@ -165,11 +182,11 @@ function watch(
   client: Client,
   relids: readonly number[],
   budgetMs: number,
-  found: (blockers: readonly LockBlocker[]) => void,
+  looks: (looking: Promise<readonly LockBlocker[] | undefined>) => void,
 ): { stop(): void } {
   const pid = (client as Client & { processID?: number | null }).processID ?? undefined;
   const timer = setTimeout(() => {
-    readBlockers(database.state, relids, pid === undefined ? {} : { blockingPid: pid }).then(found, () => undefined); // naming is best effort
+    looks(readBlockers(database.state, relids, pid === undefined ? {} : { blockingPid: pid }).catch(() => undefined)); // naming is best effort
   }, budgetMs / 2);
   return { stop: () => clearTimeout(timer) };
 }
