@@ -20,7 +20,8 @@ import type { ControlContext } from '../../libs/roles/src/control/context.js';
 import { countMissing } from '../../libs/roles/src/control/missing-entities.js';
 import type { ProcessState } from '../../libs/roles/src/control/process-state.js';
 import { prepare, type Prepared } from '../support/least-privilege.js';
-import { usePostgres } from '../support/stack.js';
+import { patienceMs, usePostgres, waitFor, withinLimit } from '../support/stack.js';
+import { withoutLimits } from '../support/without-limits.js';
 
 const { freshDatabase } = usePostgres();
 
@@ -106,10 +107,22 @@ async function session(): Promise<pg.Client> {
 }
 const rows = async (text: string): Promise<unknown[]> => (await p.admin.query({ text, rowMode: 'array' })).rows;
 type Judged = Extract<EntityOutcome, { kind: 'judged' }>;
-async function create(n: number, request: EntityRequest): Promise<Judged> {
-  const outcome = await createEntities(p.database.fill, target(n), request, budget, 'live');
+async function createOnce(n: number, request: EntityRequest, fill = p.database.fill): Promise<Judged> {
+  const outcome = await createEntities(fill, target(n), request, budget, 'live');
   if (outcome.kind !== 'judged') throw new Error(outcome.kind);
   return outcome;
+}
+/** Nobody holds anything: what is contended all the same was cut off on a busy machine, and is looked at again, as whoever asks does. */
+async function create(n: number, request: EntityRequest): Promise<Judged> {
+  const isLeft = ({ verdict }: Judged['verdicts'][number]): boolean => verdict === 'contended';
+  let sum = await createOnce(n, request);
+  for (let looks = 1; sum.verdicts.some(isLeft); looks += 1) {
+    if (looks === 100) throw new Error(`no verdict after ${looks} looks: ${JSON.stringify(sum.verdicts)}`);
+    const more = await createOnce(n, request);
+    const verdicts = sum.verdicts.map((one, place) => (isLeft(one) ? (more.verdicts[place] ?? one) : one));
+    sum = { ...sum, verdicts, made: sum.made + more.made };
+  }
+  return sum;
 }
 const keys = (...of: (string | number)[]): EntityRequest => ({
   kind: 'keys',
@@ -189,7 +202,7 @@ describe('history', () => {
   it('is counted where it is missing, with the first sources, within a time', async () => {
     await p.admin.query(`insert into "Organization" select 'o' || g, 'n', 'h' || g from generate_series(1, 5) g;
       insert into "Workspace" values ('o2', 'x', 'x', now())`);
-    expect(await countMissingEntities(p.database.fill, target(0), { timeoutMs: 5_000, first: 2 })).toEqual({
+    expect(await countMissingEntities(p.database.fill, target(0), { timeoutMs: patienceMs, first: 2 })).toEqual({
       count: 4n,
       first: [['o1'], ['o3']],
     });
@@ -200,12 +213,12 @@ describe('history', () => {
 });
 
 describe('a source too big for one count', () => {
-  const look = async (bridgedAt: string | null, passed?: number): Promise<number | null> => {
+  const look = async (
+    bridgedAt: string | null,
+    { pass, timeoutMs = 50 }: { pass?: number; timeoutMs?: number } = {},
+  ): Promise<number | null> => {
     const state = { epoch: 1, bridge: bridgedAt === null ? null : { at: bridgedAt }, limits: budget } as LiveMigration;
-    return await countMissing(p.database, target(0), state, {
-      timeoutMs: 50,
-      ...(passed === undefined ? {} : { pass: passed }),
-    });
+    return await countMissing(p.database, target(0), state, { timeoutMs, ...(pass === undefined ? {} : { pass }) });
   };
 
   it('is what a pass left of it, page by page, once the pass began behind the bridge and is over', async () => {
@@ -223,15 +236,16 @@ describe('a source too big for one count', () => {
     ])
       await moveEntityPass(p.database.state, 'entities', { ...pass, ...page });
     expect(await look(before)).toBeNull();
-    expect(await look(before, 1)).toBe(1);
+    expect(await look(before, { pass: 1 })).toBe(1);
     await endEntityPass(p.database.state, 'entities', pass);
     expect(await look(before)).toBe(1);
     expect(await look(new Date(Date.now() + 60_000).toISOString())).toBeNull();
     await beginEntityPass(p.database.state, 'entities', { ...pass, pass: 2, sources: [{ entityNo: 0, relid }] });
-    expect(await look(before, 1)).toBeNull(); // that pass is another one's by now
-    expect(await look(before, 2)).toBe(0);
+    expect(await look(before, { pass: 1 })).toBeNull(); // that pass is another one's by now
+    expect(await look(before, { pass: 2 })).toBe(0);
     await holder.query('rollback');
-    expect(await look(before)).toBe(0); // those that are found missing are made
+    // those that are found missing are made; a busy server may need another look for all of them
+    await waitFor('nothing to be missing', async () => (await look(before, { timeoutMs: patienceMs })) === 0);
     expect(await rows('select count(*)::int from "Workspace"')).toEqual([[5]]);
   });
 });
@@ -268,7 +282,9 @@ describe('arrivals', () => {
     expect(verdicts(await create(3, keys(1)))).toEqual(['waiting']);
     expect(verdicts(await create(3, { kind: 'after', after: null, limit: 9 }))).toEqual(['waiting']);
     expect(await rows('select count(*)::int from "Workspace"')).toEqual([[0]]);
-    expect(await countMissingEntities(p.database.fill, target(3), { timeoutMs: 5_000 })).toMatchObject({ count: 1n });
+    expect(await countMissingEntities(p.database.fill, target(3), { timeoutMs: patienceMs })).toMatchObject({
+      count: 1n,
+    });
   });
 
   it('are refused one by one with the reason and the constraint, the others get theirs', async () => {
@@ -335,7 +351,7 @@ describe('a source whose identity the server refuses to work out', () => {
     const all = ['250', '7', '8'].map((key) => [4, [key], 'FunctionFailed', 'MY002', null]);
     expect(await listed()).toEqual(all);
     // neither the count nor the look at what is listed ends at it
-    expect(await countMissingEntities(p.database.fill, target(4), { timeoutMs: 5_000 })).toBeUndefined();
+    expect(await countMissingEntities(p.database.fill, target(4), { timeoutMs: patienceMs })).toBeUndefined();
     expect(await closeUnfillableEntities(p.database.fill, target(4))).toBe(0);
     expect((await pass(4)).made).toBe(0);
     await p.admin.query(`update "Shop" set code = 'good' || id where id in (7, 250)`);
@@ -387,11 +403,16 @@ describe('with others at the same time', () => {
     await p.admin.query(`insert into "Organization" select 'o' || g, 'n', 'h' || g from generate_series(1, 3) g`);
     const app = await session();
     await app.query(`begin; insert into "Workspace" values ('o2', 'theirs', 'theirs', now())`);
-    const began = performance.now();
-    const outcome = await create(0, keys('o1', 'o2', 'o3'));
-    expect(performance.now() - began).toBeLessThan(5_000);
-    expect(verdicts(outcome)).toEqual(['made', 'contended', 'made']);
-    await app.query('commit');
+    // only what is set for waits on locks ends the wait for it
+    const unlimited = withoutLimits(p.database, ['statement_timeout']);
+    try {
+      const asking = createOnce(0, keys('o1', 'o2', 'o3'), unlimited.fill);
+      const outcome = await withinLimit('an answer beside the insert', asking);
+      expect(verdicts(outcome)).toEqual(['made', 'contended', 'made']);
+    } finally {
+      await app.query('commit');
+      await unlimited.close();
+    }
     expect(verdicts(await create(0, keys('o2')))).toEqual(['there']);
     expect(await created(0)).toEqual([[['o1']], [['o3']]]);
   });

@@ -13,7 +13,7 @@ import {
   type PublicationRequest,
 } from '@highwater/target-db';
 import { openStream, streaming, type OpenStream } from '../support/stream.js';
-import { unique, usePostgres, waitFor } from '../support/stack.js';
+import { unique, usePostgres, waitFor, withinLimit } from '../support/stack.js';
 
 const { server, freshDatabase } = usePostgres();
 let open: OpenStream | undefined;
@@ -96,17 +96,13 @@ describe('slot', () => {
     await holder.query(`begin; insert into app."Activity" (id) values ('held')`);
     const name = `hw_${unique()}`;
     const stop = new AbortController();
-    const making = expect(createSlot(database, { name, timeoutMs: 60_000, signal: stop.signal })).rejects.toThrow(
+    const making = expect(createSlot(database, { name, timeoutMs: 240_000, signal: stop.signal })).rejects.toThrow(
       'asked to stop',
     );
     // a slot under construction is listed, and waits for the holder's transaction
-    await waitFor('the slot to wait', async () => (await slotFacts(database.state, name)).exists, {
-      timeoutMs: 20_000,
-    });
-    const began = performance.now();
+    await waitFor('the slot to wait', async () => (await slotFacts(database.state, name)).exists);
     stop.abort(new Error('asked to stop'));
-    await making;
-    expect(performance.now() - began).toBeLessThan(20_000);
+    await withinLimit('the wait to end', making, 30_000);
     expect(await slotFacts(database.state, name)).toMatchObject({ exists: false });
     await holder.query('rollback');
     await holder.end();

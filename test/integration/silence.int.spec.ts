@@ -21,18 +21,18 @@ it('a statement on a connection that a firewall forgot ends; one that may take l
     const client = new pg.Client({ connectionString: way.url(url) });
     client.on('error', () => undefined);
     await client.connect();
-    boundSilence(client, 1_000);
     return client;
   };
   const [idle, long, bounded] = [await connect(), await connect(), await connect()];
+  for (const client of [idle, long, bounded]) boundSilence(client, 1_000);
   await expectingSilence(long, () => long.query('select pg_sleep(1.6)'));
-  await expect(idle.query('select 1')).resolves.toMatchObject({ rowCount: 1 });
+  // it was idle for longer than a statement may be silent; how long its own answer takes is the machine's
+  await expect(expectingSilence(idle, () => idle.query('select 1'))).resolves.toMatchObject({ rowCount: 1 });
   way.timeout({ newOnesPass: true });
-  const began = performance.now();
-  await expect(bounded.query('select 1')).rejects.toThrow(/the server was silent/);
-  expect(performance.now() - began).toBeLessThan(5_000);
+  const asking = withinLimit('the statement to be given up', bounded.query('select 1'), 30_000);
+  await expect(asking).rejects.toThrow(/the server was silent/);
   const fresh = await connect();
-  await waitFor('a new one to work', async () => (await fresh.query('select 1')).rowCount === 1);
+  await expect(fresh.query('select 1')).resolves.toMatchObject({ rowCount: 1 });
   await fresh.end();
 });
 
@@ -50,8 +50,8 @@ it('a server that says nothing more keeps nobody from ending', async () => {
     closing = database.close(); // which waits for what is lent
     way.timeout();
   });
-  await withinLimit('the lead to be given back', lead?.release() ?? Promise.reject(new Error('no lead')), 20_000);
-  await withinLimit('the sessions to be given back', closing ?? Promise.reject(new Error('not asked')), 20_000);
+  await withinLimit('the lead to be given back', lead?.release() ?? Promise.reject(new Error('no lead')));
+  await withinLimit('the sessions to be given back', closing ?? Promise.reject(new Error('not asked')));
 });
 
 /** Of a server that greets (or not) and answers nothing more, as one behind a firewall that has just forgotten the connection. */
@@ -81,9 +81,9 @@ const handlers = { onServer: never, onStreaming: never, onMessage: never, onKeep
 it('whoever asks for the lead, or for a slot, does not wait for a server that fell silent right after it was connected to', async () => {
   const { settings } = await mute({ greets: true });
   const asking = tryLead(settings, 'control', () => undefined, 500);
-  await expect(withinLimit('the lead to be given up', asking, 10_000)).rejects.toThrow(/the server was silent/);
+  await expect(withinLimit('the lead to be given up', asking, 30_000)).rejects.toThrow(/the server was silent/);
   const reading = new SlotReader(settings, 'slot', 'publication', handlers, 0, 500).run();
-  await expect(withinLimit('the stream to be given up', reading, 10_000)).rejects.toThrow(/silent before it streamed/);
+  await expect(withinLimit('the stream to be given up', reading, 30_000)).rejects.toThrow(/silent before it streamed/);
 });
 
 it('a stream that is given up while it is being connected ends at once, and leaves no connection', async () => {
@@ -94,11 +94,9 @@ it('a stream that is given up while it is being connected ends at once, and leav
     const closing = moment === 'before it was asked to' ? reader.close() : undefined;
     const reading = reader.run();
     if (moment === 'while it connects') await waitFor('the connection', () => sockets.size > connectedBefore);
-    await withinLimit(`close ${moment}`, closing ?? reader.close(), 5_000);
-    await withinLimit(`the end of a run that was closed ${moment}`, reading, 5_000);
-    await waitFor(`no connection, closed ${moment}`, () => [...sockets].every((socket) => socket.closed), {
-      timeoutMs: 15_000,
-    });
+    await withinLimit(`close ${moment}`, closing ?? reader.close(), 30_000);
+    await withinLimit(`the end of a run that was closed ${moment}`, reading, 30_000);
+    await waitFor(`no connection, closed ${moment}`, () => [...sockets].every((socket) => socket.closed));
   }
 });
 

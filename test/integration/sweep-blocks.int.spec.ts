@@ -16,9 +16,11 @@ import {
   type FillTarget,
   type RangeLease,
 } from '@highwater/target-db';
+import { chunkWritten } from '../support/chunk-written.js';
 import { prepare, type Prepared } from '../support/least-privilege.js';
-import { usePostgres, waitFor } from '../support/stack.js';
+import { usePostgres, waitFor, withinLimit } from '../support/stack.js';
 import { quiet } from '../support/stream.js';
+import { withoutLimits } from '../support/without-limits.js';
 
 /* The sweep over the blocks of a table, in rounds, each chunk on one snapshot first. */
 const { freshDatabase } = usePostgres();
@@ -91,10 +93,23 @@ const request = (more: Partial<ChunkRequest> = {}): ChunkRequest => ({
   ...more,
 });
 type Written = Extract<ChunkOutcome, { kind: 'written' }>;
-async function sweepAll(mine: RangeLease, more: () => Partial<ChunkRequest> = () => ({})): Promise<Written[]> {
+/** One pass. A chunk that a busy server was too slow for is asked for again with half of its rows, as the sweeper does; `slow` is told of each. */
+async function sweepAll(
+  mine: RangeLease,
+  more: () => Partial<ChunkRequest> = () => ({}),
+  slow: (rows: number) => void = () => undefined,
+  fill = p.database.fill,
+): Promise<Written[]> {
   const outcomes: Written[] = [];
   for (;;) {
-    const outcome = await fillChunk(p.database.fill, target(mine.targetNo), mine, request(more()));
+    const asked = request(more());
+    let { rows: size } = asked;
+    const outcome = await chunkWritten(async () => {
+      const found = await fillChunk(fill, target(mine.targetNo), mine, { ...asked, rows: size });
+      if (found.kind === 'slow') slow(size);
+      size = Math.ceil(size / 2);
+      return found;
+    });
     if (outcome.kind !== 'written') throw new Error(outcome.kind);
     outcomes.push(outcome);
     if (outcome.done) return outcomes;
@@ -128,7 +143,12 @@ describe('blocks', () => {
             `case g % 500 when 7 then 8 when 107 then 9 when 207 then 77 when 307 then null else 1 + g % 7 end`,
           );
           let n = 0;
-          await sweepAll(await lease(), () => ({ shape, rows: sizes[n++ % sizes.length] ?? 1 }));
+          let left = true;
+          // a row that alone was too slow for a busy server is the next pass's
+          for (let passes = 0; left && passes < 50; passes += 1) {
+            const outcomes = await sweepAll(await lease(), () => ({ shape, rows: sizes[n++ % sizes.length] ?? 1 }));
+            left = outcomes.some((outcome) => outcome.contended > 0);
+          }
           expect(await rows(`select count(*)::int from act a join grp g on g.id = a.grp where a.org is distinct from g.org and g.id <> 8`)).toEqual([[0]]); // prettier-ignore
           const expected = Array.from({ length: 6 }, (_, k) => [
             [k * 500 + 7, 'CheckViolation'],
@@ -148,13 +168,15 @@ describe('blocks', () => {
     await seed(30_000);
     await p.admin.query('vacuum (analyze) act');
     const before = (await rows(`select pg_relation_size('act')::int`))[0] as [number];
-    const outcomes = await sweepAll(await lease(), () => ({ rows: 3_000 }));
+    let takenBack = 0;
+    const note = (rows: number): void => void (takenBack += rows);
+    const outcomes = await sweepAll(await lease(), () => ({ rows: 3_000 }), note);
     expect(outcomes.every((outcome) => !outcome.inVain)).toBe(true);
     expect(await nulls()).toBe(0);
     await p.admin.query('select pg_stat_force_next_flush()').catch(() => undefined);
     const after = (await rows(`select pg_relation_size('act')::int`))[0] as [number];
-    // one UPDATE of all rows: + 100 % and more
-    expect(after[0] / before[0]).toBeLessThan(1.6);
+    // one UPDATE of all rows: + 100 % and more. What a chunk wrote that a busy server was too slow for stays behind too
+    expect(after[0] / before[0]).toBeLessThan(1.6 + takenBack / 30_000);
   });
 });
 
@@ -163,12 +185,17 @@ describe('one snapshot', () => {
     await seed(300);
     const app = await session();
     await app.query(`begin; update act set title = 'mine' where id in (3, 250)`);
-    const began = performance.now();
-    const outcomes = await sweepAll(await lease(), () => ({ rows: 5_000 }));
-    expect(performance.now() - began).toBeLessThan(1_000);
-    expect(outcomes.some((outcome) => outcome.inVain)).toBe(true);
-    expect(await nulls()).toBe(2);
-    await app.query('commit');
+    // only what a fill sets for waits on locks ends its wait for the row
+    const unlimited = withoutLimits(p.database, ['statement_timeout']);
+    try {
+      const sweeping = sweepAll(await lease(), () => ({ rows: 5_000 }), undefined, unlimited.fill);
+      const outcomes = await withinLimit('the pass beside the holder', sweeping);
+      expect(outcomes.some((outcome) => outcome.inVain)).toBe(true);
+      expect(await nulls()).toBe(2);
+    } finally {
+      await app.query('commit');
+      await unlimited.close();
+    }
   });
 
   it('is younger than the gate: closed while the chunk waited for the gate, it writes nothing', async () => {
@@ -178,17 +205,24 @@ describe('one snapshot', () => {
     const { rows: held } = await controller.query<{ c: number }>(`select ('x' || $1)::bit(32)::int as c`, [
       target().short,
     ]);
-    // as closeGate does, slowed down: the lock first, then, when the chunk waits for it, the gate
-    await controller.query('select pg_advisory_lock($1, 1)', [held[0]?.c]);
-    const chunk = fillChunk(p.database.fill, target(), mine, request());
-    await waitFor(
-      'the chunk to wait for the gate',
-      async () => (await rows(`select 1 from pg_locks where locktype = 'advisory' and not granted`)).length === 1,
-      { everyMs: 2 },
-    );
-    await p.admin.query(`update highwater.gate set sweep_open = false`);
-    await controller.query('select pg_advisory_unlock($1, 1)', [held[0]?.c]);
-    expect(await chunk).toEqual({ kind: 'gateClosed' });
+    /** As closeGate does, slowed down: the lock first, then, when the chunk waits for it, the gate. */
+    const closedMeanwhile = async (): Promise<ChunkOutcome> => {
+      await openGate(p.database.state, gate(), ['sweep']);
+      await controller.query('select pg_advisory_lock($1, 1)', [held[0]?.c]);
+      let over = false;
+      const chunk = fillChunk(p.database.fill, target(), mine, request()).finally(() => (over = true));
+      await waitFor(
+        'the chunk to wait for the gate',
+        async () =>
+          over || (await rows(`select 1 from pg_locks where locktype = 'advisory' and not granted`)).length === 1,
+        { everyMs: 2 },
+      );
+      await p.admin.query(`update highwater.gate set sweep_open = false`);
+      await controller.query('select pg_advisory_unlock($1, 1)', [held[0]?.c]);
+      return chunk;
+    };
+    // a chunk waits for half a second at most; one that a busy machine kept waiting for longer has given up, and says nothing of the gate
+    expect(await chunkWritten(closedMeanwhile)).toEqual({ kind: 'gateClosed' });
     expect(await nulls()).toBe(300);
   });
 

@@ -178,7 +178,7 @@ describe('messages of Kafka', () => {
     const topic = `proxy-${unique()}`;
     const admin = kafka.admin();
     await admin.connect();
-    await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] });
+    await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], timeout: 30_000 });
     const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, retry: { retries: 8 } });
     await producer.connect();
     const stored = async (): Promise<number> => Number((await admin.fetchTopicOffsets(topic))[0]?.high);
@@ -193,7 +193,8 @@ describe('messages of Kafka', () => {
     await expect(admin.fetchTopicOffsets(topic)).rejects.toThrow();
     await proxy.up();
     await send('three');
-    expect(await stored()).toBe(4);
+    // a client gives up a connection that is not there within a second
+    expect(await waitFor('the broker to answer again', stored)).toBe(4);
     await producer.disconnect();
     await admin.deleteTopics({ topics: [topic] });
     await admin.disconnect();

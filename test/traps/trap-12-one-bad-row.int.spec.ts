@@ -82,6 +82,16 @@ async function oracle(): Promise<void> {
   ).toEqual([[0]]);
 }
 
+/**
+ * 195 filled, five listed, nothing under way. A member that was late for its heartbeat gets its hints again: rows are then `already`, the others
+ * are counted once more, so the list is asked too.
+ */
+async function settled(of: Live | undefined): Promise<boolean> {
+  const { verdicts, unsettled } = of?.filler.status() ?? { verdicts: { filled: 0 }, unsettled: 0 };
+  const [listed] = await rows('select count(*)::int from highwater.unfillable_row where closed_at is null');
+  return verdicts.filled === 195 && unsettled === 0 && String(listed) === '5';
+}
+
 it('the trap is real: one of them fails the obvious statement for all', async () => {
   await p.admin.query(rowsSql);
   const all = `update act a set org = g.org from grp g where g.id = a.grp and a.org is null`;
@@ -103,13 +113,8 @@ it('live fill lists them and fills the rest; keys that do not cast are dead lett
     ]),
   );
   await p.admin.query(rowsSql);
-  const settled = (): boolean => {
-    const { verdicts, unsettled } = filler.status();
-    // a member that was late for its heartbeat gets its hints again: rows are then `already`, the others counted once more
-    return verdicts.filled === 195 && verdicts.unfillable >= 5 && verdicts.dead_letter >= 4 && unsettled === 0;
-  };
-  const state = { timeoutMs: 60_000, describe: () => [filler.status(), live?.relay.status()] };
-  await waitFor('every hint to be settled', settled, state);
+  const state = { describe: () => [filler.status(), live?.relay.status()] };
+  await waitFor('every hint to be settled', async () => (await settled(live)) && filler.status().verdicts.dead_letter >= 4, state); // prettier-ignore
   await oracle();
   // what comes behind them in the same partitions is filled as ever
   await p.admin.query(`insert into act (id, grp, title) select g, 2, 'later ' || g from generate_series(2001, 2020) g`);
@@ -127,11 +132,13 @@ it('live fill has an answer for every hint over a slow link, where no transactio
     live = await liveFill({ ...p, database });
     const { filler } = live;
     await p.admin.query(rowsSql);
-    const settled = (): boolean => {
-      const { verdicts, unsettled } = filler.status();
-      return verdicts.filled + verdicts.unfillable + verdicts.contended >= 200 && unsettled === 0;
+    const answered = (): boolean => {
+      const { verdicts } = filler.status();
+      return verdicts.filled + verdicts.unfillable + verdicts.contended >= 200;
     };
-    await waitFor('every hint to be settled', settled, { describe: () => filler.status(), timeoutMs: 60_000 });
+    await waitFor('every hint to be settled', async () => answered() && (await settled(live)), {
+      describe: () => filler.status(),
+    });
     expect(filler.status().verdicts).toMatchObject({ filled: 195, contended: 0 });
     await oracle();
   } finally {
@@ -146,21 +153,27 @@ it('the sweep lists them, fills the rest, and its cursor passes them', async () 
   await p.admin.query(rowsSql);
   const target = p.targets[0];
   if (!target) throw new Error('no target');
-  await createRanges(p.database.fill, target, { epoch: 1, workers: 1, chunkRowsMax: 1_000 });
-  sweeper = new Sweeper({
-    database: p.database,
-    migrationId: 'bad',
-    epoch: 1,
-    stream: null,
-    targets: p.targets,
-    limits: p.plan.limits,
-    logger: quiet,
-  });
-  const working = sweeper;
-  await working.start();
-  await waitFor('the pass to end', async () => openRanges(await readFillProgress(p.database.state, 'bad', 1)) === 0, {
-    describe: () => working.status(),
-  });
+  let contended = 1;
+  // a row that alone was too slow for a busy server is the next pass's
+  for (let epoch = 1; contended > 0 && epoch < 20; epoch += 1) {
+    await createRanges(p.database.fill, target, { epoch, workers: 1, chunkRowsMax: 1_000 });
+    const working = (sweeper = new Sweeper({
+      database: p.database,
+      migrationId: 'bad',
+      epoch,
+      stream: null,
+      targets: p.targets,
+      limits: p.plan.limits,
+      logger: quiet,
+    }));
+    await working.start();
+    const passed = async (): Promise<boolean> =>
+      openRanges(await readFillProgress(p.database.state, 'bad', epoch)) === 0;
+    await waitFor('the pass to end', passed, { describe: () => working.status() });
+    await working.stop();
+    const left = `select sum(rows_contended)::int from highwater.sweep_range where epoch = ${epoch}`;
+    contended = Number((await rows(left))[0]);
+  }
   await oracle();
 });
 
@@ -169,7 +182,6 @@ it('a row that was mended is filled by the next look, and leaves the list', asyn
   const { filler, stream, kafka } = live;
   await p.admin.query(`insert into act (id, grp, title) values (1, 4, 'x')`);
   await waitFor('it to be listed', () => filler.status().verdicts.unfillable >= 1, {
-    timeoutMs: 60_000,
     describe: () => filler.status(),
   });
   await p.admin.query(`insert into org values ('no such org')`);
