@@ -48,7 +48,6 @@ const examples: readonly (readonly [string, readonly RegExp[]])[] = [
 describe('npm run example', () => {
   it.each(examples)(
     '%s runs to its enforced end: bad rows listed as seeded, repaired, oracle agrees on every row, no application error',
-    { timeout: 400_000 },
     async (name, lines) => await expectExample(name, lines),
   );
 

@@ -7,7 +7,7 @@ import { oracle } from '../../libs/local-stack/src/demo/oracle.js';
 import { seedDatabase } from '../../libs/local-stack/src/demo/seed.js';
 import { serviceAccess, startApplication, type ApplicationProcess } from '../support/demo-world.js';
 import { ask, startService, type ServiceProcess } from '../support/service-process.js';
-import { brokers, unique, usePostgres, waitFor } from '../support/stack.js';
+import { brokers, patienceMs, unique, usePostgres, waitFor } from '../support/stack.js';
 
 const kills = 15;
 /** Where in the migration's life the kills fall: so many before the cutover is asked for, so many before finish. */
@@ -69,7 +69,7 @@ function randoms(seed: number): () => number {
 describe('SIGKILL of the service at random moments', () => {
   it(
     `${kills} kills with the old application writing: enforced, oracle agrees, nothing twice, no application error`,
-    { timeout: 400_000 },
+    { timeout: 900_000 },
     async () => {
       const seed = Number(process.env['HIGHWATER_TEST_SEED'] ?? Math.floor(Math.random() * 1e9));
       const random = randoms(seed);
@@ -137,7 +137,7 @@ describe('SIGKILL of the service at random moments', () => {
       const until = <T>(
         what: string,
         condition: () => Promise<T | undefined | false>,
-        timeoutMs = 90_000,
+        timeoutMs = patienceMs,
       ): Promise<T> => waitFor(what, condition, { timeoutMs, everyMs: 60, describe: described });
 
       try {

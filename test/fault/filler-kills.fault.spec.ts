@@ -48,10 +48,13 @@ afterEach(async () => {
 });
 afterAll(() => run.close());
 
+interface Filler {
+  readonly name: string;
+  readonly process: ServiceProcess;
+}
+
 /** A filler under a name of its own. */
-async function startFiller(
-  failpoint?: `${Failpoint}=kill@${number}`,
-): Promise<{ name: string; process: ServiceProcess }> {
+async function startFiller(failpoint?: `${Failpoint}=kill@${number}`): Promise<Filler> {
   const name = `filler-${(fillers += 1)}`;
   const { urls } = settings.database;
   const process = await startService(
@@ -83,12 +86,15 @@ const writtenBy = async (name: string, title: string): Promise<number> =>
 const already = async (): Promise<number> => (await run.engine.control.get(run.id)).hints.already;
 
 /** Rows in transactions of their own until the filler is dead; how many there are. */
-async function insertUntilGone(filler: ServiceProcess, title: string): Promise<number> {
+async function insertUntilGone({ name, process }: Filler, title: string): Promise<number> {
   let dead = false;
-  const died = gone(filler, 'the filler to die at its failpoint').finally(() => (dead = true));
+  const died = gone(process, 'the filler to die at its failpoint').finally(() => (dead = true));
   let rows = 0;
   for (; !dead || rows < 30; rows += 1) await run.insert(title);
   expect(await died).toBe('SIGKILL');
+  // the server carries out what it was sent before it hears that nobody is there any more
+  const left = `select from pg_stat_activity where application_name like 'highwater/${name}/%'`;
+  await waitFor(`the sessions of ${name} to end`, async () => (await run.prepared.admin.query(left)).rowCount === 0);
   return rows;
 }
 
@@ -104,7 +110,7 @@ async function allFilledOnce(title: string, rows: number): Promise<void> {
           [title],
         )
       ).rows[0]?.n === rows,
-    { timeoutMs: 30_000, describe: () => logFile },
+    { describe: () => logFile },
   );
   expect((await admin.query('select id from written group by id having count(*) > 1')).rows).toEqual([]);
   expect((await admin.query('select id from written where overwritten or other_columns')).rows).toEqual([]);
@@ -115,7 +121,7 @@ it.each([1, 3])(
   async (hit) => {
     const title = `before fill ${hit}`;
     const first = await startFiller(`filler.beforeFill=kill@${hit}`);
-    const rows = await insertUntilGone(first.process, title);
+    const rows = await insertUntilGone(first, title);
     const before = await writtenBy(first.name, title);
     if (hit === 1) expect(before).toBe(0);
     const second = await startFiller();
@@ -129,7 +135,7 @@ it.each([1, 3])(
   async (hit) => {
     const title = `after commit ${hit}`;
     const [first, counted] = [await startFiller(`filler.afterCommit=kill@${hit}`), await already()];
-    const rows = await insertUntilGone(first.process, title);
+    const rows = await insertUntilGone(first, title);
     const before = await writtenBy(first.name, title);
     expect(before).toBeGreaterThan(0);
     const second = await startFiller();

@@ -13,6 +13,8 @@ import { brokers, unique, usePostgres, waitFor } from '../support/stack.js';
 
 const { freshDatabase } = usePostgres();
 const planFile = usePlanFiles();
+/** Of whatever must come: longer than a machine with other work to do needs. */
+const patience = '--timeout=120s';
 const program = fileURLToPath(new URL('../../apps/cli/bin/highwater.mjs', import.meta.url));
 
 async function database(): Promise<string> {
@@ -30,7 +32,16 @@ describe('an operator at the command line, against a service', () => {
       await db(`select attnotnull from pg_attribute where attrelid = '"Group"'::regclass and attname = 'workspaceId'`)
     )[0]?.['attnotnull'];
 
-  it('has every way on and back again', { timeout: 120_000 }, async () => {
+  /** Once it is ready; asked for again when readiness has moved on in between, as whoever is told so does. */
+  async function cutoverOnceReady(name: string): Promise<unknown> {
+    for (let n = 1; ; n += 1) {
+      expect(await remote('wait', name, '--for=condition=Ready', patience)).toMatchObject({ code: 0 });
+      const asked = await remote('cutover', name, '--reason', 'now', '--yes', '--lock-budget', '5s');
+      if (n === 10 || !/HW601[12]/.test(asked.err)) return asked;
+    }
+  }
+
+  it('has every way on and back again', async () => {
     const name = `op-${unique()}`;
     const file = planFile(name);
     expect((await remote('start', file, '--dry-run')).out).toContain(`plan "${name}" is well-formed`);
@@ -38,11 +49,11 @@ describe('an operator at the command line, against a service', () => {
     expect((await remote('start', file)).code).toBe(0);
 
     // waiting says what it saw, and how long it waited
-    expect(await remote('wait', name, '--for=phase=bridged', '--timeout=60s')).toMatchObject({ code: 0 });
+    expect(await remote('wait', name, '--for=phase=bridged', patience)).toMatchObject({ code: 0 });
     const late = await remote('wait', name, '--for=phase=enforced', '--timeout=300ms');
     expect(late.code).toBe(6);
     expect(late.err).toMatch(/HW6305.*phase=enforced did not come within 300ms: phase bridged/);
-    expect(await remote('wait', name, '--for=condition=Ready', '--timeout=60s')).toMatchObject({ code: 0 });
+    expect(await remote('wait', name, '--for=condition=Ready', patience)).toMatchObject({ code: 0 });
 
     // limits while it runs
     const limits = await remote('set', name, 'rowBudget=100ms', 'sweepWorkers=4', '--reason', 'quiet evening');
@@ -70,7 +81,7 @@ describe('an operator at the command line, against a service', () => {
     const held = await remote('cutover', name, '--reason', 'now', '--yes', '--generation', '1');
     expect(held.code).toBe(7);
     expect(held.err).toContain('HW6019');
-    expect((await remote('wait', name, '--for=condition=Approved=False', '--timeout=20s')).out).toContain('Held by');
+    expect((await remote('wait', name, '--for=condition=Approved=False', patience)).out).toContain('Held by');
     expect((await remote('release', name, '--reason', 'over')).code).toBe(0);
 
     // what differs is an exit code, a list, and after the repair nothing any more
@@ -94,15 +105,19 @@ describe('an operator at the command line, against a service', () => {
     // behind the bridge's back, which would have given the value itself
     await db(`alter table "Group" disable trigger user; update "Group" set "orgId" = 'o1' where id = '=cmd()';
               alter table "Group" enable trigger user`);
-    const retried = await remote('unfillable', name, '--retry', '--note', 'corrected');
-    expect(retried).toMatchObject({ code: 0, out: 'no unfillable row\n' });
+    // a row that a busy server had not the time for stays listed, and is asked for again
+    await waitFor('the corrected row to leave the list', async () => {
+      const retried = await remote('unfillable', name, '--retry', '--note', 'corrected');
+      expect(retried).toMatchObject({ code: 0 });
+      return retried.out === 'no unfillable row\n';
+    });
 
     // enforced, and back
-    await remote('wait', name, '--for=condition=Ready', '--timeout=60s');
+    await remote('wait', name, '--for=condition=Ready', patience);
     const planned = await remote('cutover', name, '--reason', 'now', '--dry-run');
     expect(planned.out).toMatch(/cutover: guard on public."Group"[\s\S]*set not null/);
     expect(await isNotNull()).toBe(false);
-    expect(await remote('cutover', name, '--reason', 'now', '--yes')).toMatchObject({ code: 0 });
+    expect(await cutoverOnceReady(name)).toMatchObject({ code: 0 });
     expect(await isNotNull()).toBe(true);
     const undo = await remote('unenforce', name, '--reason', 'rollback of a release', '--dry-run', '-o', 'json');
     expect(JSON.parse(undo.out)).toMatchObject({
@@ -111,11 +126,12 @@ describe('an operator at the command line, against a service', () => {
       steps: [{ step: 'unenforce', sql: ['alter table public."Group" alter column "workspaceId" drop not null'] }],
     });
     expect(await isNotNull()).toBe(true);
-    expect(await remote('unenforce', name, '--reason', 'rollback', '--yes')).toMatchObject({ code: 0 });
+    const undone = await remote('unenforce', name, '--reason', 'rollback', '--yes', '--lock-budget', '5s');
+    expect(undone).toMatchObject({ code: 0 });
     expect(await isNotNull()).toBe(false);
 
     expect(await remote('halt', name, '--reason', 'incident')).toMatchObject({ code: 0 });
-    expect(await remote('wait', name, '--for=pause=halted', '--timeout=20s')).toMatchObject({ code: 0 });
+    expect(await remote('wait', name, '--for=pause=halted', patience)).toMatchObject({ code: 0 });
     expect(await remote('resume', name)).toMatchObject({ code: 0 });
 
     // everything back
@@ -180,7 +196,7 @@ describe('the program itself', () => {
 });
 
 describe('an operator at the command line, on the database', () => {
-  it('finds what nobody needs any more, with the command that removes it', { timeout: 60_000 }, async () => {
+  it('finds what nobody needs any more, with the command that removes it', async () => {
     const url = await database();
     const environment = {
       HIGHWATER_DATABASE_URL: url,
@@ -228,7 +244,7 @@ describe('an operator at the command line, on the database', () => {
     expect(await highwater(environment, 'doctor')).toMatchObject({ code: 0 });
   });
 
-  it('names a living migration that no longer fits its tables', { timeout: 60_000 }, async () => {
+  it('names a living migration that no longer fits its tables', async () => {
     const url = await database();
     const environment = { HIGHWATER_DATABASE_URL: url };
     const path = planFile(`fit-${unique()}`, (text) => `${text}accept: [UnlimitedSlotWal]\n`);
@@ -244,37 +260,33 @@ describe('an operator at the command line, on the database', () => {
     expect(found.out).toMatch(/migration {2}fits.*orgId/);
   });
 
-  it(
-    'shows the columns of a migration that still compiles but differs from what preflight saw',
-    { timeout: 90_000 },
-    async () => {
-      const url = await database();
-      const environment = { HIGHWATER_DATABASE_URL: url };
-      const path = planFile('retyped', (text) => `${text}accept: [UnlimitedSlotWal]\n`);
-      const interrupted = new AbortController();
-      const done = runCli(
-        ['run', path],
-        { out: () => undefined, err: () => undefined, drained: () => Promise.resolve(), interactive: false },
-        environment,
-        interrupted.signal,
-      );
-      const phase = async () => (await sql(url, `select phase from highwater.migration`))[0]?.['phase'];
-      await waitFor('the bridge', async () => (await phase()) === 'bridged', { timeoutMs: 40_000 });
-      await sql(url, `alter table "Group" alter column "orgId" type varchar(80)`);
-      await waitFor(
-        'the change to be seen',
-        async () => (await highwater(environment, 'doctor')).out.includes('varying'),
-        {
-          describe: async () => (await highwater(environment, 'doctor')).out,
-        },
-      );
-      interrupted.abort('SIGINT');
-      expect(await done).toBe(130);
-      const found = await highwater(environment, 'doctor');
-      expect(found.code).toBe(2);
-      expect(found.out).toMatch(/migration {2}retyped.*orgId.*character varying\(80\)/);
-    },
-  );
+  it('shows the columns of a migration that still compiles but differs from what preflight saw', async () => {
+    const url = await database();
+    const environment = { HIGHWATER_DATABASE_URL: url };
+    const path = planFile('retyped', (text) => `${text}accept: [UnlimitedSlotWal]\n`);
+    const interrupted = new AbortController();
+    const done = runCli(
+      ['run', path],
+      { out: () => undefined, err: () => undefined, drained: () => Promise.resolve(), interactive: false },
+      environment,
+      interrupted.signal,
+    );
+    const phase = async () => (await sql(url, `select phase from highwater.migration`))[0]?.['phase'];
+    await waitFor('the bridge', async () => (await phase()) === 'bridged');
+    await sql(url, `alter table "Group" alter column "orgId" type varchar(80)`);
+    await waitFor(
+      'the change to be seen',
+      async () => (await highwater(environment, 'doctor')).out.includes('varying'),
+      {
+        describe: async () => (await highwater(environment, 'doctor')).out,
+      },
+    );
+    interrupted.abort('SIGINT');
+    expect(await done).toBe(130);
+    const found = await highwater(environment, 'doctor');
+    expect(found.code).toBe(2);
+    expect(found.out).toMatch(/migration {2}retyped.*orgId.*character varying\(80\)/);
+  });
 
   it('removes its own schema when asked to, and only then', async () => {
     const url = await database();

@@ -56,7 +56,7 @@ beforeAll(async () => {
   before = await catalogOf(await baseDatabase());
   const done = await run.cutoverOnceReady();
   if (done.status !== 'succeeded') throw new Error(done.error?.message);
-}, 120_000);
+});
 afterAll(async () => {
   await run.close();
   team.remove();
@@ -97,7 +97,7 @@ describe('export', () => {
     expect(await catalogOf(fresh)).toEqual(before);
   });
 
-  it('Knex: nothing pending once marked, the same schema from nothing, and down', { timeout: 120_000 }, async () => {
+  it('Knex: nothing pending once marked, the same schema from nothing, and down', async () => {
     interface Knex {
       migrate: {
         latest(): Promise<unknown>;
@@ -175,7 +175,7 @@ describe('export', () => {
     await fresh.destroy();
   });
 
-  it('Prisma: status clean once marked, the same schema from nothing', { timeout: 180_000 }, async () => {
+  it('Prisma: status clean once marked, the same schema from nothing', async () => {
     team.write('prisma/migrations/20200101000000_base/migration.sql', `${base.join(';\n')};\n`);
     team.write('prisma/schema.prisma', prismaSchema());
     await team.run('npx prisma migrate resolve --applied 20200101000000_base', url);
@@ -190,10 +190,11 @@ describe('export', () => {
   it('after unenforce the columns are optional again, and the file says so', async () => {
     expect(await exported('sql')).toMatch(/"workspaceId" set not null;/);
     const by = { actor: { name: 'test', method: 'os' as const } };
-    const asked = await run.engine.control.unenforce(run.id, {}, by);
+    const asked = await run.engine.control.unenforce(run.id, { lockBudgetMs: 5_000 }, by);
     await waitFor(
       'NOT NULL to be taken back',
       async () => (await run.engine.control.operation(asked.id))?.status === 'succeeded',
+      { describe: () => run.engine.control.operation(asked.id) },
     );
     const out = await exported('prisma');
     expect(out).not.toContain('set not null');

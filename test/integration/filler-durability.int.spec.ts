@@ -66,7 +66,6 @@ it('fills that a crash of the server took back are filled again', async () => {
     await server().restart?.('immediate');
     takenBack += (await waitFor('the server', async () => (await nulls()) + 1)) - 1;
     await waitFor('every row to be filled again', async () => (await nulls()) === 0, {
-      timeoutMs: 40_000,
       describe: () => live.filler.status(),
     });
   }
@@ -94,7 +93,7 @@ it('commits no offset while a flush is not through', async () => {
           await asApplication(
             `select from pg_stat_activity where usename = '${p.roles.fill}' and wait_event = 'SyncRep'`,
           )
-        ).length === 1,
+        ).length > 0,
     );
     expect(await offsets()).toEqual({ committed: before, ends: before + 20 });
     standby.release();
@@ -113,7 +112,7 @@ async function relayed(): Promise<void> {
       const at = `select from pg_replication_slots where confirmed_flush_lsn >= '${written?.lsn}'`;
       return (await asApplication(at)).length > 0;
     },
-    { timeoutMs: 40_000, describe: () => live.relay.status() },
+    { describe: () => live.relay.status() },
   );
 }
 

@@ -64,60 +64,56 @@ stream: none
 `;
 
 describe('rules of every kind', () => {
-  it(
-    'go from plan to enforced as least-privilege roles, and every row without a value is listed under its reason',
-    { timeout: 120_000 },
-    async () => {
-      const run = await startRun(await cluster.freshDatabase('rules'), plan, {
-        schema,
-        seed,
-        allowedFunctions: ['public.tenant_name'],
-      });
-      runs.push(run);
-      const { admin } = run.prepared;
-      await run.until('bridged');
-      await admin.query(
-        `insert into project (owner_id, title) values (7, 'bridged'); insert into account (tier) values ('paid')`,
-      );
-      await admin.query(`insert into event (tenant_no) values (1), (2)`);
-      await run.cutoverOnceReady();
-      await admin.query(`insert into project (owner_id, title) values (8, 'enforced')`);
+  it('go from plan to enforced as least-privilege roles, and every row without a value is listed under its reason', async () => {
+    const run = await startRun(await cluster.freshDatabase('rules'), plan, {
+      schema,
+      seed,
+      allowedFunctions: ['public.tenant_name'],
+    });
+    runs.push(run);
+    const { admin } = run.prepared;
+    await run.until('bridged');
+    await admin.query(
+      `insert into project (owner_id, title) values (7, 'bridged'); insert into account (tier) values ('paid')`,
+    );
+    await admin.query(`insert into event (tenant_no) values (1), (2)`);
+    expect(await run.cutoverOnceReady()).toMatchObject({ status: 'succeeded' });
+    await admin.query(`insert into project (owner_id, title) values (8, 'enforced')`);
 
-      const { rows: wrong } = await admin.query(`
+    const { rows: wrong } = await admin.query(`
       select 'AuditLog' as t from "AuditLog" a where a."workspaceId" is distinct from case a."actorUserId" when 'u1' then 'w1' when 'u4' then 'w2' end
       union all select 'Session' from "Session" s where s."workspaceId" is distinct from case s."userId" when 'u1' then 'w1' else 'w2' end
       union all select 'project' from project p where p.organization_id is distinct from 'org-' || p.owner_id
       union all select 'account' from account c where c.plan is distinct from case c.tier when 'free' then 'basic' when 'paid' then 'pro' end
       union all select 'event' from event e where e.tenant is distinct from case e.tenant_no when 1 then 'one' end`);
-      expect(wrong).toEqual([]);
-      const listed = async (): Promise<unknown> => {
-        const { rows } = await admin.query<{ t: number; reason: string; n: number; sqlstate: string | null }>(
-          `select target_no as t, reason, sqlstate, count(*)::int as n from highwater.unfillable_row group by 1, 2, 3 order by 1, 2, 3`,
-        );
-        return rows.map(({ t, reason, n, sqlstate }) => [t, reason, n, sqlstate]);
-      };
-      const expected = [
-        [0, 'Ambiguous', 100, null],
-        [0, 'InputNull', 100, null],
-        [0, 'NoMatch', 200, null],
-        [3, 'InputNull', 100, null],
-        [3, 'NotMapped', 100, null],
-        // five of the seed, and one that the bridge left
-        [4, 'FunctionFailed', 6, 'MY001'],
-        [4, 'FunctionFailed', 5, null],
-        [4, 'InputNull', 5, null],
-      ];
-      await waitFor(
-        'every row without a value is listed',
-        async () => JSON.stringify(await listed()) === JSON.stringify(expected),
-        {
-          describe: listed,
-        },
+    expect(wrong).toEqual([]);
+    const listed = async (): Promise<unknown> => {
+      const { rows } = await admin.query<{ t: number; reason: string; n: number; sqlstate: string | null }>(
+        `select target_no as t, reason, sqlstate, count(*)::int as n from highwater.unfillable_row group by 1, 2, 3 order by 1, 2, 3`,
       );
-      const { rows: enforced } = await admin.query<{ t: string }>(
-        `select attrelid::regclass::text as t from pg_attribute where attname in ('workspaceId', 'organization_id', 'plan', 'tenant') and attnotnull and attrelid > 16384 order by 1`,
-      );
-      expect(enforced.map(({ t }) => t)).toEqual(['"Session"', 'project']);
-    },
-  );
+      return rows.map(({ t, reason, n, sqlstate }) => [t, reason, n, sqlstate]);
+    };
+    const expected = [
+      [0, 'Ambiguous', 100, null],
+      [0, 'InputNull', 100, null],
+      [0, 'NoMatch', 200, null],
+      [3, 'InputNull', 100, null],
+      [3, 'NotMapped', 100, null],
+      // five of the seed, and one that the bridge left
+      [4, 'FunctionFailed', 6, 'MY001'],
+      [4, 'FunctionFailed', 5, null],
+      [4, 'InputNull', 5, null],
+    ];
+    await waitFor(
+      'every row without a value is listed',
+      async () => JSON.stringify(await listed()) === JSON.stringify(expected),
+      {
+        describe: listed,
+      },
+    );
+    const { rows: enforced } = await admin.query<{ t: string }>(
+      `select attrelid::regclass::text as t from pg_attribute where attname in ('workspaceId', 'organization_id', 'plan', 'tenant') and attnotnull and attrelid > 16384 order by 1`,
+    );
+    expect(enforced.map(({ t }) => t)).toEqual(['"Session"', 'project']);
+  });
 });

@@ -19,6 +19,11 @@ export const quickPlan = (name: string, options: { stream?: boolean; mode?: 'bri
 export const streamPlan = (name: string, stream = 'onBreak: rebuild'): string =>
   `${quickPlan(name, { stream: true })}stream: { ${stream} }\n`;
 
+interface CutoverLimits {
+  readonly lockBudgetMs?: number;
+  readonly lockAttempts?: number;
+}
+
 /** One migration of an engine, as a test follows it. */
 export interface Followed {
   readonly id: string;
@@ -26,9 +31,12 @@ export interface Followed {
   /** Waits until every condition is True and answers the generation. */
   ready(): Promise<string>;
   /** Asks and waits until the attempt succeeded or failed; with a lock budget that outlasts a busy machine unless another is given. */
-  cutover(generation: string, limits?: { lockBudgetMs?: number; lockAttempts?: number }): Promise<Operation>;
-  /** At the generation that was seen; asked for again when readiness has moved on since, as whoever is told so does. */
-  cutoverOnceReady(): Promise<Operation>;
+  cutover(generation: string, limits?: CutoverLimits): Promise<Operation>;
+  /**
+   * At the generation that was seen; asked for again when readiness has moved on since, as whoever is told so does. `begin` comes between the look and
+   * the request, and answers how it is taken back before the next look.
+   */
+  cutoverOnceReady(limits?: CutoverLimits, begin?: () => Promise<() => Promise<unknown>>): Promise<Operation>;
   /** Asks and waits until nothing of ours is left, or the operation failed. */
   finish(input?: { bridgeUnused?: boolean }): Promise<Operation>;
 }
@@ -159,16 +167,19 @@ export function followed(engine: Engine, id: string): Followed {
     },
     ready,
     cutover,
-    async cutoverOnceReady() {
+    async cutoverOnceReady(limits, begin) {
       const told: string[] = [];
       while (told.length < 10) {
+        const generation = await ready();
+        const takeBack = await begin?.();
         // an evaluation that began before may end between the two and say something else
-        const asked = await cutover(await ready()).catch((error: unknown) => {
+        const asked = await cutover(generation, limits).catch((error: unknown) => {
           if (isHighwaterError(error) && movedOn.has(error.code)) return { error };
           throw error;
         });
         if (!movedOn.has(asked.error?.code ?? '')) return asked as Operation;
         told.push(asked.error?.message ?? '');
+        await takeBack?.();
       }
       throw new Error(`readiness of "${id}" moved on each time: ${told.join('; ')}`);
     },

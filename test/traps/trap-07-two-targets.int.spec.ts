@@ -4,7 +4,7 @@ import { oldApplication } from '../support/old-application.js';
 import { usePostgres, waitFor } from '../support/stack.js';
 import { twoTargets, withoutIdentity } from '../support/two-targets.js';
 
-describe('trap 7 through the whole product', { timeout: 120_000 }, () => {
+describe('trap 7 through the whole product', () => {
   const postgres = usePostgres();
   let run: Run | undefined;
   afterEach(() => run?.close());

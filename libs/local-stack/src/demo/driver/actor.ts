@@ -78,7 +78,7 @@ export class Actor<Line extends { readonly kind: string }> {
   }
 
   /** SIGTERM, and the `final` line. */
-  async finish(timeoutMs = 15_000): Promise<Line> {
+  async finish(timeoutMs = 60_000): Promise<Line> {
     this.kill('SIGTERM');
     return await this.line('final', timeoutMs);
   }
