@@ -48,7 +48,7 @@ describe('SIGKILL at each step', () => {
       await runToBridged(run, plan);
       const old = oldApplication(await run.client('old-app'), 15);
       const sampler = sampleGuards(await run.client('sampler'));
-      const cutover = await run.cutover({ lockBudget: '5s' });
+      const cutover = run.cutover({ lockBudget: '5s' }); // whether its answer is out before the first kill is nobody's promise
       for (const next of others) {
         expect(await gone(service, `the process to die at the step before ${next}`)).toBe('SIGKILL');
         service = await run.start({ failpoints: `${next}=kill` });
@@ -56,7 +56,7 @@ describe('SIGKILL at each step', () => {
       expect(await gone(service, 'the process to die at the last step of the cutover')).toBe('SIGKILL');
       const [firstOfFinish = '', ...othersOfFinish] = finishPoints;
       service = await run.start({ failpoints: `${firstOfFinish}=kill` });
-      expect(await run.settled(cutover)).toMatchObject({ status: 'succeeded' });
+      expect(await run.settled(await cutover)).toMatchObject({ status: 'succeeded' });
       await old.stop();
       expect(old.failed).toEqual([]);
       expect(old.statements()).toBeGreaterThan(100);
@@ -76,14 +76,14 @@ describe('SIGKILL at each step', () => {
         failed: times('CutoverFailed'),
       }).toEqual({ began: 1, guarded: 2, enforced: 2, completed: 1, failed: 0 });
 
-      const { body } = await run.asked(`/migrations/${run.id}/finish`, { bridgeUnused: true });
+      const finishing = run.asked(`/migrations/${run.id}/finish`, { bridgeUnused: true });
       for (const next of othersOfFinish) {
         expect(await gone(service, `the process to die at the step of finish before ${next}`)).toBe('SIGKILL');
         service = await run.start({ failpoints: `${next}=kill` });
       }
       expect(await gone(service, 'the process to die at the last step of finish')).toBe('SIGKILL');
       await run.start();
-      expect(await run.settled(String(body['id']))).toMatchObject({ status: 'succeeded' });
+      expect(await run.settled(String((await finishing).body['id']))).toMatchObject({ status: 'succeeded' });
       await waitFor('the catalog to be clean', async () =>
         (await catalogLines(admin)).every((line) => !line.includes('hw_')),
       );

@@ -16,7 +16,6 @@ const count = async (text: string): Promise<number> =>
 const oracle = async (): Promise<unknown> => (await run.prepared.admin.query(entityOracle)).rows[0];
 const settled = (): Promise<unknown> =>
   waitFor('every row and entity to be there', async () => JSON.stringify(await oracle()) === JSON.stringify(allWell), {
-    timeoutMs: 60_000,
     describe: oracle,
   });
 
@@ -53,8 +52,10 @@ it('F110 killed between an entity and the offset of its hint: the hint comes aga
   await run.start({ roles: 'control,relay,sweeper' });
   await run.asked('/migrations', { plan: entityPlan('entity-hints') });
   await run.asked(`/migrations/${run.id}/start`, {});
-  await run.until('sweeping');
-  await run.asked(`/migrations/${run.id}/pause`, {}); // from here on the stream alone makes and fills
+  // before history is looked at, and acknowledged: from here on the stream alone makes and fills
+  const paused = await run.asked(`/migrations/${run.id}/pause`, {});
+  expect(await run.settled(String(paused.body['id']))).toMatchObject({ status: 'succeeded' });
+  await run.until('streaming');
   const { admin } = run.prepared;
   const insert = (n: number): Promise<unknown> =>
     admin.query(
@@ -76,7 +77,6 @@ it('F110 killed between an entity and the offset of its hint: the hint comes aga
       (await count(`"WorkspaceMembership" where "workspaceId" like 'n%'`)) === rows &&
       (await count(`"Group" where id like 'gn%' and "workspaceId" is not null`)) === rows,
     {
-      timeoutMs: 60_000,
       describe: async () => ({
         status: (await run.call(`/migrations/${run.id}`))?.body['hints'],
         listed: (

@@ -99,7 +99,7 @@ describe('assertions of a plan', () => {
   });
 });
 
-describe('verification by itself', { timeout: 180_000 }, () => {
+describe('verification by itself', () => {
   const asserting = (name: string): string =>
     `${quickPlan(name)}assertions: { untitled activities: select count(*) from "Activity" where title = '' }\n`;
 
@@ -131,7 +131,6 @@ describe('verification by itself', { timeout: 180_000 }, () => {
     };
     const until = (reason: string) =>
       waitFor(`Verified to say ${reason}`, async () => (await verified()).reason === reason && verified(), {
-        timeoutMs: 90_000,
         describe: verified,
       });
     await run.ready();

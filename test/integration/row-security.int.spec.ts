@@ -166,7 +166,7 @@ describe('row level security', () => {
   });
 });
 
-describe('row level security through the service', { timeout: 180_000 }, () => {
+describe('row level security through the service', () => {
   const postgres = usePostgres();
 
   it('is switched on by an approval of its own after enforcement and not before; until then finish is refused', async () => {
@@ -179,19 +179,21 @@ describe('row level security through the service', { timeout: 180_000 }, () => {
     const cli = (...args: string[]) => highwater({ HIGHWATER_HTTP: new URL(url).host }, ...args);
     const on = async () => (await run.prepared.admin.query(catalog)).rows;
     await runToBridged(run, source);
-    await run.settled(await run.cutover());
+    expect(await run.settled(await run.cutover({ lockBudget: '5s' }))).toMatchObject({ status: 'succeeded' });
     await run.until('enforced');
     const refused = await run.call(`/migrations/prices/finish`, { body: { bridgeUnused: true } });
     expect(refused?.body).toMatchObject({ code: 'HW5095' });
     const report = await cli('approve', 'prices', '--row-security', '--dry-run', '--reason', 'looking');
     expect(report).toMatchObject({ code: 0 });
     expect(report.err).toMatch(/60 of 3 tenants; 0 without a tenant/);
-    const status = (await run.call('/migrations/prices'))?.body;
-    expect(status?.['rowSecurity']).toMatchObject({ approvals: { given: [], required: 1 }, tables: [{ on: false }] });
+    const status = await run.call('/migrations/prices');
+    expect(status?.body).toMatchObject({
+      rowSecurity: { approvals: { given: [], required: 1 }, tables: [{ on: false }] },
+    });
     expect(await on()).toEqual([{ enabled: false, forced: false, policies: 0 }]);
 
     expect(await cli('approve', 'prices', '--row-security', '--reason', 'read the report')).toMatchObject({ code: 0 });
-    await waitFor('row level security', async () => (await on())[0]?.enabled === true, { timeoutMs: 60_000 });
+    await waitFor('row level security', async () => (await on())[0]?.enabled === true);
     expect(await on()).toEqual([{ enabled: true, forced: false, policies: 1 }]);
     const approved = (await run.events()).filter((event) => event.type === 'Approved');
     expect(approved.map((event) => event.data)).toEqual([{ reason: 'read the report', of: 'rowSecurity' }]);

@@ -6,7 +6,7 @@ import type pg from 'pg';
 import { movedOn } from './engine-run.js';
 import { ask } from './service-process.js';
 import { hasReached } from './phases.js';
-import { waitFor } from './stack.js';
+import { waitFor, withinLimit } from './stack.js';
 
 const main = fileURLToPath(new URL('../../apps/service/dist/main.js', import.meta.url));
 
@@ -20,7 +20,8 @@ export async function startAndEnd(
   });
   let all = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (all += chunk.toString()));
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const code = await withinLimit('the service to give up', ended, undefined, () => all);
   // the log's records are JSON, one a line; the rest is the sentence
   const said = all
     .split('\n')

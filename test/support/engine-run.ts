@@ -126,8 +126,8 @@ export async function startRun(
   };
 }
 
-/** Not ready any more, or at another generation. */
-export const movedOn: ReadonlySet<string> = new Set(['HW6011', 'HW6012']);
+/** Not ready any more, at another generation, or not evaluated for a while. */
+export const movedOn: ReadonlySet<string> = new Set(['HW6011', 'HW6012', 'HW6016']);
 
 /** A migration that is there already. */
 export function followed(engine: Engine, id: string): Followed {

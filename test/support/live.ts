@@ -6,6 +6,7 @@ import { deleteTopics, ensureTopics, topicFacts, topicNames, type KafkaSettings 
 import { Filler, Relay, type RelayOptions } from '@highwater/roles';
 import { createPublication, createSlot, openGate, readSystemIdentifier } from '@highwater/target-db';
 import type { Prepared } from './least-privilege.js';
+import { dropSlots } from './slots.js';
 import { brokers, unique, waitFor } from './stack.js';
 import { quiet, streaming } from './stream.js';
 
@@ -77,7 +78,7 @@ export async function liveFill(p: Prepared): Promise<Live> {
     return relay;
   };
   const relay = anotherRelay();
-  const filler = new Filler({ ...common, migrationId: id, limits: plan.limits, sessionTimeoutMs: 2_000 });
+  const filler = new Filler({ ...common, migrationId: id, limits: plan.limits });
   await filler.start();
   await relay.start();
   await streaming(relay);
@@ -91,10 +92,7 @@ export async function liveFill(p: Prepared): Promise<Live> {
     async close() {
       await Promise.all([filler.stop(), ...relays.map((one) => one.stop())]);
       await deleteTopics(kafka, [stream.topic, stream.deadLetterTopic]);
-      await p.admin.query(
-        `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1 and not active`,
-        [name],
-      );
+      await dropSlots(p.url, name);
     },
   };
 }

@@ -185,17 +185,20 @@ function followed(
     },
     async askForCutover(body = {}) {
       let last: unknown;
+      let headers: Record<string, string> | undefined;
       const answer = await waitFor(
         `the cutover of ${id} to be accepted`,
         async () => {
-          const readiness = await call(`/cutover/readiness?migration=${id}`);
-          if (readiness?.body['ready'] !== true) return undefined;
-          const asking = await call(`/cutover?migration=${id}`, {
-            body: { reason: 'test', ...body },
-            headers: { 'if-match': readiness.etag ?? '' },
-          });
-          last = asking?.body;
-          return asking?.status === 202 ? asking : undefined;
+          if (!headers) {
+            const readiness = await call(`/cutover/readiness?migration=${id}`);
+            if (readiness?.body['ready'] !== true) return undefined;
+            headers = { 'if-match': readiness.etag ?? '', 'idempotency-key': unique() + unique() };
+          }
+          const asking = await call(`/cutover?migration=${id}`, { body: { reason: 'test', ...body }, headers });
+          if (!asking) return undefined; // accepted or not, nobody lived to say it: asked again under the same key
+          headers = undefined;
+          last = asking.body;
+          return asking.status === 202 ? asking : undefined;
         },
         { timeoutMs: patienceMs, everyMs: 100, describe: async () => ({ last, ...((await describe()) as object) }) },
       );

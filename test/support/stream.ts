@@ -13,6 +13,7 @@ import {
 } from '@highwater/target-db';
 import { Relay, type RelayOptions } from '@highwater/roles';
 import type { PostgresServer } from '@highwater/local-stack';
+import { dropSlots } from './slots.js';
 import { brokers, unique, waitFor } from './stack.js';
 
 export const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -109,10 +110,7 @@ export async function openStream(
     },
     async close() {
       await Promise.all(relays.map((relay) => relay.stop()));
-      await app.query(
-        `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1 and not active`,
-        [stream.slot],
-      );
+      await dropSlots(appUrl, stream.slot);
       await app.end();
       await database.close();
     },

@@ -87,7 +87,7 @@ describe.each(majors)('PostgreSQL %i', (major) => {
     const types = async (): Promise<string[]> =>
       (await control.events(id, 0, 100)).map(({ type, data }) => `${type} ${(data as { epoch?: number }).epoch ?? ''}`);
     const happened = (what: string): Promise<boolean> =>
-      waitFor(what, async () => (await types()).includes(what), { timeoutMs: 30_000, describe: types });
+      waitFor(what, async () => (await types()).includes(what), { describe: types });
     await happened('SweepStarted 1');
     const insert = (title: string): Promise<unknown> =>
       admin.query(`insert into "Activity" ("groupId", title) values ('g1', $1)`, [title]);
@@ -118,13 +118,15 @@ describe.each(majors)('PostgreSQL %i', (major) => {
 
     await done(await control.resume(id, by));
     await happened('SweepCompleted 2');
-    expect(
+    const count = async (): Promise<{ rows: number; wrong: number } | undefined> =>
       (
-        await admin.query(
+        await admin.query<{ rows: number; wrong: number }>(
           `select count(*)::int as rows, count(*) filter (where a."workspaceId" is distinct from g."orgId")::int as wrong
              from "Activity" a join "Group" g on g.id = a."groupId"`,
         )
-      ).rows,
-    ).toEqual([{ rows: 204, wrong: 0 }]);
+      ).rows[0];
+    // a few that were held up may be left to the pass behind the bridge
+    await waitFor('every row to be filled', async () => (await count())?.wrong === 0, { describe: count });
+    expect(await count()).toEqual({ rows: 204, wrong: 0 });
   });
 });
