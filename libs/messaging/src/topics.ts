@@ -52,8 +52,8 @@ async function withAdmin<T>(
 export const kafkaReachable = (settings: KafkaSettings): Promise<number> =>
   withAdmin(settings, 'looking for Kafka', async (admin) => (await admin.describeCluster()).brokers.length);
 
-/** A broker has answered that a topic exists before it, or another one, can say who leads it; within about three seconds it can. */
-const staleTries = 8;
+/** A broker has answered that a topic exists before it, or another one, can say who leads it; a busy one takes seconds. */
+const staleMsMax = 20_000;
 const staleTypes = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION']);
 
 interface KafkaFailure {
@@ -67,12 +67,12 @@ const isStale = (error: KafkaFailure): boolean =>
   (error.errors?.every(isStale) ?? false);
 
 async function untilKnown<T>(work: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries += 1) {
+  for (let tries = 1, until = performance.now() + staleMsMax; ; tries += 1) {
     try {
       return await work();
     } catch (error) {
-      if (tries === staleTries || !isStale(error as KafkaFailure)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100 * tries));
+      if (performance.now() > until || !isStale(error as KafkaFailure)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(1_000, 100 * tries)));
     }
   }
 }

@@ -159,9 +159,9 @@ export async function transactionHolders(access: Access): Promise<string[]> {
 
 /**
  * Drops the slot; nothing to do when it is gone. While one of our own walsenders (by application_name) still holds it, that one is
- * ended; anyone else's is named and left alone. Bounded.
+ * ended; anyone else's is named and left alone after `ofStrangers` tries. Bounded.
  */
-export async function dropSlot(stream: Access, name: string, attempts = 20): Promise<void> {
+export async function dropSlot(stream: Access, name: string, attempts = 20, ofStrangers = attempts): Promise<void> {
   const doing = `dropping replication slot ${name}`;
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -182,11 +182,12 @@ export async function dropSlot(stream: Access, name: string, attempts = 20): Pro
           where s.slot_name = $1 and s.active_pid is not null`,
         [name],
       );
-      if (attempt >= attempts)
+      const isStranger = holder !== undefined && holder.ours === null;
+      if (attempt >= (isStranger ? ofStrangers : attempts))
         throw new HighwaterError(
           streamCodes.slotInUse,
           'backoff',
-          `replication slot ${name} is still in use by pid ${holder?.pid ?? '?'} (${holder?.app ?? 'unknown application'}) after ${attempts} tries`,
+          `replication slot ${name} is still in use by pid ${holder?.pid ?? '?'} (${holder?.app ?? 'unknown application'}) after ${attempt} tries`,
           { slot: name, pid: holder?.pid ?? null },
           'stop the instance that reads it, then try again',
         );

@@ -45,7 +45,8 @@ import { startTailPass } from './sweep.js';
  * attempt has failed. What is enforced already stays enforced.
  */
 
-const fenceLimitMs = 30_000;
+/** A filler that died keeps its partitions for its session, and its group then a moment longer: both go by before a fence can come back. */
+const fenceLimitMs = 60_000;
 const drainLimitMs = 60_000;
 /** Rounds of one table: a NULL that comes back each time is a writer that the bridge does not reach. */
 const roundsMax = 5;

@@ -10,8 +10,8 @@ import {
 import type { ControlContext } from '../context.js';
 import type { ProcessState } from '../process-state.js';
 
-/** A stranger's reader is not waited for: the slot is told of, and tried again. */
-const dropAttempts = 3;
+/** A stranger's reader is not waited for: the slot is told of, and tried again. A relay of ours that has just left is. */
+const strangerAttempts = 3;
 /** A stranger owns it, or reads it: asking again does not help. */
 const strangers: ReadonlySet<string> = new Set([sessionCodes.noPrivilege, streamCodes.slotInUse]);
 
@@ -27,7 +27,7 @@ export async function tidyStreams(
   const over = (await listStreamObjects(database.state, process.short)).filter((one) => one.epoch < before);
   for (const one of over) {
     try {
-      if (one.kind === 'slot') await dropSlot(database.stream, one.name, dropAttempts);
+      if (one.kind === 'slot') await dropSlot(database.stream, one.name, undefined, strangerAttempts);
       else await dropPublication(database.ddl, one.name);
     } catch (error) {
       if (!isHighwaterError(error) || !strangers.has(error.code)) throw error;
