@@ -3,7 +3,7 @@ import { messageOf, migrationId } from '@highwater/kernel';
 import type { BrokenStream } from '@highwater/change-stream';
 import type { KafkaSettings } from '@highwater/messaging';
 import type { Limits } from '@highwater/plan';
-import { listMigrations, type RegisteredMigration } from '@highwater/target-db';
+import { findMigration, listMigrations, type RegisteredMigration } from '@highwater/target-db';
 import { complain } from './complain.js';
 import { runCommand, type ControlContext } from './control/context.js';
 import { publishedSources } from './control/published-tables.js';
@@ -277,10 +277,15 @@ export class Workers {
     });
   }
 
-  /** Recorded by whoever noticed; a second report of the same epoch changes nothing. */
+  /**
+   * Recorded by whoever noticed; a second report of the same epoch changes nothing. A stream that a finish or a rollback has taken down is not broken:
+   * a worker that hears of that only by its slot or topic being gone says nothing.
+   */
   private async broken(migration: RegisteredMigration, broken: BrokenStream): Promise<void> {
     for (let attempt = 0; !this.ended.signal.aborted; attempt += 1) {
       try {
+        const now = await findMigration(this.context.database.state, migration.id);
+        if (now?.stream === null) return;
         // a refusal is final: the migration has finished meanwhile
         await runCommand(this.context, migration.id, 'RecordStreamBroken', {
           epoch: migration.epoch,
