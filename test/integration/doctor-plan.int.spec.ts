@@ -62,6 +62,19 @@ const messages = ({ findings }: Said, on: string): string =>
     .map(({ kind, message }) => `${kind}: ${message}`)
     .join('\n');
 
+const written = [
+  'pg_class', 'pg_attribute', 'pg_namespace', 'pg_proc', 'pg_type', 'pg_constraint', 'pg_index', 'pg_trigger', 'pg_publication', 'pg_authid', 'pg_replication_slots',
+  '"Workspace"', '"Connection"', '"Insight"', '_prisma_migrations',
+]; // prettier-ignore
+/** Who writes, changes or removes a row of these, or makes an object, changes this; the server's own upkeep does not, as it does the end of WAL. */
+const asWritten = (url: string): Promise<Record<string, unknown>[]> =>
+  sql(
+    url,
+    written
+      .map((table) => `select '${table}' as table, count(*)::int as rows, sum(${table === 'pg_replication_slots' ? '0' : 'xmin::text::bigint'})::text as by from ${table}`)
+      .join(' union all '),
+  ); // prettier-ignore
+
 describe('doctor --plan', () => {
   it('before init, beside a failed Prisma migration: tells the state, proves that nothing was applied, and changes nothing', async () => {
     const url = await freshDatabase();
@@ -78,10 +91,7 @@ describe('doctor --plan', () => {
        alter table "Connection" add constraint fk foreign key ("workspaceId") references "Workspace" not valid;
        alter database ${new URL(url).pathname.slice(1)} set default_transaction_read_only = on`,
     );
-    const before = await sql(
-      url,
-      `select pg_current_wal_insert_lsn()::text as lsn, (select count(*) from pg_namespace)::int as schemas`,
-    );
+    const before = await asWritten(url);
     const said = await doctor(url, '--plan', planFile, '--migrations-dir', dir);
     expect(said).toMatchObject({ code: 2, letter: 'A', scenario: 'columnsThere' });
     expect(messages(said, 'Connection')).toBe(
@@ -109,12 +119,7 @@ describe('doctor --plan', () => {
       'npx prisma migrate status',
       `highwater doctor --plan ${planFile} --migrations-dir ${dir}`,
     ]);
-    expect(
-      await sql(
-        url,
-        `select pg_current_wal_insert_lsn()::text as lsn, (select count(*) from pg_namespace)::int as schemas`,
-      ),
-    ).toEqual(before);
+    expect(await asWritten(url)).toEqual(before);
   });
 
   it('a column is missing: the migration that took place in part is completed by its own statements', async () => {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { createServer, connect, type AddressInfo, type Server } from 'node:net';
+import { createServer, connect, type AddressInfo } from 'node:net';
 import { Kafka, logLevel, type KafkaMessage } from 'kafkajs';
 import pg from 'pg';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -132,9 +132,11 @@ describe('event publisher', () => {
     const { store, lead } = await installed();
     const prefix = `t${unique()}`;
     await store.append('m', 0, historyTo('planned'));
-    const port = await freePort();
+    const away = await brokerAway((await brokers())[0] ?? '');
+    // closed last: it waits for the producer to hang up
+    closers.unshift(() => away.close());
     const fatal: Error[] = [];
-    const producer = await producerTo(prefix, [`127.0.0.1:${port}`]);
+    const producer = await producerTo(prefix, [away.address]);
     const publisher = new EventPublisher({
       store,
       producer,
@@ -149,9 +151,7 @@ describe('event publisher', () => {
       describe: () => publisher.status(),
     });
     expect(publisher.status()).toMatchObject({ active: true, unpublished: 1, lastError: { code: 'HW3101' } });
-    const proxy = await proxyTo((await brokers())[0] ?? '', port);
-    // closed last: it waits for the producer to hang up
-    closers.unshift(() => new Promise((resolve) => proxy.close(resolve)));
+    away.comeBack();
     await waitFor('everything to be published', () => publisher.status().unpublished === 0, {
       describe: () => publisher.status(),
     });
@@ -184,21 +184,23 @@ describe('event publisher', () => {
   });
 });
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function proxyTo(address: string, port: number): Promise<Server> {
+/** A broker whose connections are reset until it comes back. Its port is held all the while: a free one might be somebody else's by then. */
+async function brokerAway(
+  address: string,
+): Promise<{ readonly address: string; comeBack(): void; close(): Promise<void> }> {
   const [host = '', target = ''] = address.split(':');
+  let back = false;
   const server = createServer((incoming) => {
+    incoming.on('error', () => undefined);
+    if (!back) return void incoming.resetAndDestroy();
     const outgoing = connect(Number(target), host);
     incoming.on('error', () => outgoing.destroy()).pipe(outgoing);
     outgoing.on('error', () => incoming.destroy()).pipe(incoming);
   });
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  return server;
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    comeBack: () => void (back = true),
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
 }
