@@ -64,7 +64,7 @@ describe('what an operator asks of the API', () => {
     expect((await api().get(at('/steps')).expect(200)).body.steps[0]).toMatchObject({ step: 'sweep and live fill' });
   });
 
-  it('verifies once per idempotency key, one at a time, and lists keys alone', { timeout: 60_000 }, async () => {
+  it('verifies once per idempotency key, one at a time, and lists keys alone', async () => {
     await settled(await post('/start').expect(202));
     await waitFor('the bridge', async () => (await api().get(at(''))).body.phase === 'bridged');
     await waitFor('the first verification', async () => (await api().get(at('/verification'))).body.last !== null);
@@ -99,7 +99,7 @@ describe('what an operator asks of the API', () => {
     expect((await api().get(at('/verification'))).body.mismatches).toEqual([]);
   });
 
-  it('gives unfillable rows as JSON and CSV, and retries them', { timeout: 60_000 }, async () => {
+  it('gives unfillable rows as JSON and CSV, and retries them', async () => {
     await db(`insert into "Group" (id) values ('lost'), ('a,b')`);
     await waitFor('two listed rows', async () => (await api().get(at('/unfillable'))).body.rows.length === 2);
     const csv = await api().get(at('/unfillable?table=Group&reason=InputNull')).set('Accept', 'text/csv').expect(200);
@@ -117,7 +117,7 @@ describe('what an operator asks of the API', () => {
     expect((await api().get(at('/unfillable'))).body.rows).toEqual([]);
   });
 
-  it('needs the approval that the plan asks for', { timeout: 60_000 }, async () => {
+  it('needs the approval that the plan asks for', async () => {
     const approved = async () =>
       (await api().get('/cutover/readiness')).body.conditions?.find((one: { type: string }) => one.type === 'Approved');
     expect(await approved()).toMatchObject({ status: 'Unknown', reason: 'Missing' });

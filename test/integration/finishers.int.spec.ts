@@ -213,7 +213,7 @@ describe('a run whose unique index meets duplicates', () => {
 
   it(
     'keeps a migration from being ready while rows collide, and carries it to the end when they are repaired',
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async () => {
       const duplicate = `insert into "Connection" ("userId", provider) values ('u3', 'p3'), ('u3', 'p3')`;
       const run = await startRun(await postgres.freshDatabase(), plan('colliding'), {
@@ -225,9 +225,11 @@ describe('a run whose unique index meets duplicates', () => {
       const { admin } = run.prepared;
       await run.until('bridged');
       const unfillable = await waitFor('the colliding rows', async () => {
-      const condition = (await engine.control.readiness(id)).conditions.find((one) => one.type === 'NoUnfillableRows');
-      return condition?.status === 'False' && condition;
-    }, { timeoutMs: 60_000 }); // prettier-ignore
+        const condition = (await engine.control.readiness(id)).conditions.find(
+          (one) => one.type === 'NoUnfillableRows',
+        );
+        return condition?.status === 'False' && condition;
+      });
       expect(unfillable.message).toMatch(
         /3 rows listed as unfillable \(UniqueConflict 3\).*keep unique index "Connection_workspaceId_provider_key"/,
       );

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import pg from 'pg';
 import { createLogger } from '@highwater/telemetry';
 import { createEngine, type Engine, type Operation, type Settings } from '@highwater/roles';
+import { followed } from '../support/engine-run.js';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from '../support/least-privilege.js';
 import { brokers, unique, usePostgres, waitFor } from '../support/stack.js';
 import { stopEngine } from '../support/stop-engine.js';
@@ -14,6 +15,7 @@ let prepared: Prepared;
 const engines: Engine[] = [];
 let app: pg.Client;
 let inserted = 0;
+const windowMs = 5_000;
 
 const engine = (): Engine => engines[0] as Engine;
 const insert = (): Promise<unknown> =>
@@ -27,7 +29,7 @@ const done = (operation: Operation): Promise<Operation> =>
       if (now?.status === 'failed') throw new Error(`${now.verb} failed: ${now.error?.code} ${now.error?.message}`);
       return now?.status === 'succeeded' ? now : undefined;
     },
-    { timeoutMs: 60_000, describe: async () => (await status()).reason },
+    { describe: async () => (await status()).reason },
   );
 const ready = (): Promise<string> =>
   waitFor(
@@ -38,7 +40,6 @@ const ready = (): Promise<string> =>
       return readiness.ready ? readiness.generation : undefined;
     },
     {
-      timeoutMs: 60_000,
       everyMs: 50,
       describe: async () =>
         (await engine().control.readiness('hostile')).conditions.filter((one) => one.status !== 'True'),
@@ -63,7 +64,7 @@ const epoch = (wanted: number): Promise<unknown> =>
       const now = await status();
       return now.epoch === wanted && now.stream === 'open' && now.slot?.active === true;
     },
-    { timeoutMs: 60_000, describe: async () => (await status()).reason },
+    { describe: async () => (await status()).reason },
   );
 
 beforeAll(async () => {
@@ -94,7 +95,7 @@ afterAll(async () => {
 });
 
 describe('a stream that breaks, under two processes', () => {
-  it('is rebuilt with a new sweep, ready again, and enforced', { timeout: 180_000 }, async () => {
+  it('is rebuilt with a new sweep, ready again, and enforced', { timeout: 600_000 }, async () => {
     await engine().control.plan(plan, by);
     await done(await engine().control.start('hostile', by));
     const first = await ready();
@@ -113,35 +114,35 @@ describe('a stream that breaks, under two processes', () => {
     expect(since.filter((type) => /^(Stream|Sweep)|^BecameReady/.test(type))).toEqual(
       expect.arrayContaining(['StreamBroken', 'StreamOpened', 'SweepStarted', 'SweepCompleted', 'BecameReady']),
     );
-    await done(await engine().control.cutover('hostile', { generation: second }, by));
+    expect(await followed(engine(), 'hostile').cutoverOnceReady()).toMatchObject({ status: 'succeeded' });
     const { rows } = await prepared.admin.query(
       `select count(*) filter (where a."workspaceId" is distinct from g."orgId")::int as wrong from "Activity" a join "Group" g on g.id = a."groupId"`,
     );
     expect(rows).toEqual([{ wrong: 0 }]);
   });
 
-  it('is rebuilt after enforcement too, and finish waits while the bridge is used', { timeout: 180_000 }, async () => {
+  it('is rebuilt after enforcement too, and finish waits while the bridge is used', { timeout: 600_000 }, async () => {
     await dropSlot();
     await epoch(3);
-    const finish = await engine().control.finish('hostile', {}, by);
+    // longer than the plan's second: a busy machine may hold the application up for one, and then the bridge is not used
+    const finish = await engine().control.finish('hostile', { afterMs: windowMs }, by);
     const began = performance.now();
-    await waitFor('three windows of use', async () => {
+    await waitFor('more than a window of use', async () => {
       await insert();
       expect((await engine().control.operation(finish.id))?.status).not.toBe('succeeded');
-      return performance.now() - began > 3_000;
+      return performance.now() - began > windowMs + 1_000;
     });
     await insert();
     // asked for with more patience, a window without use is not enough any more; the last word on it counts, and asking again says none
     const patient = await engine().control.finish('hostile', { afterMs: 86_400_000 }, by);
     const again = await engine().control.finish('hostile', {}, by);
     await waitFor('the day to be waited for', async () => /need 86400 s without use/.test((await status()).reason.message), {
-      timeoutMs: 30_000,
       describe: async () => (await status()).reason,
     }); // prettier-ignore
     const asked = performance.now();
-    await waitFor('three windows without use', async () => {
+    await waitFor('more than a window without use', async () => {
       expect((await status()).phase).toBe('enforced');
-      return performance.now() - asked > 3_000;
+      return performance.now() - asked > windowMs + 1_000;
     });
     const atOnce = await engine().control.finish('hostile', { bridgeUnused: true }, by);
     for (const one of [atOnce, again, patient, finish]) expect((await done(one)).result).toEqual({ leftovers: [] });

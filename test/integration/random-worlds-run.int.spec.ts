@@ -23,6 +23,7 @@ async function startWriting(served: ServiceRun) {
   const old = await served.client('old');
   const open = new Set<RunningWorld>();
   let [on, statements] = [true, 0];
+  let underWay: Promise<void> = Promise.resolve();
   const write = async (one: RunningWorld): Promise<void> => {
     const statement = one.write();
     statements += 1;
@@ -33,13 +34,18 @@ async function startWriting(served: ServiceRun) {
   };
   const ended = (async () => {
     while (on) {
-      for (const one of open) await write(one);
+      for (const one of open) await (underWay = write(one));
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   })();
   ended.catch(() => undefined); // told by `stop`
   return {
-    open,
+    enter: (one: RunningWorld) => void open.add(one),
+    /** Nothing is written to it any more, the statement under way included. */
+    async leave(one: RunningWorld): Promise<void> {
+      open.delete(one);
+      await underWay.catch(() => undefined); // told by `stop`
+    },
     async stop(): Promise<number> {
       on = false;
       await ended;
@@ -86,7 +92,7 @@ describe('random worlds through a service of its own', () => {
 
       await besideEachOther(worlds, async (one) => {
         const { told } = one;
-        writer.open.add(one);
+        writer.enter(one);
         const [followed, eye] = [await another(one.plan), await served.client('oracle')];
         await followed.until('bridged');
         const settled = (): Promise<unknown> =>
@@ -101,14 +107,17 @@ describe('random worlds through a service of its own', () => {
           );
         // what is listed is looked at by tail passes, and they end with the cutover
         if (!one.enforced) {
-          writer.open.delete(one);
+          await writer.leave(one);
           await settled();
         }
         const cutover = await served.settled(await followed.cutover({ lockBudget: '5s' }));
         expect(cutover, told).toMatchObject({ status: 'succeeded' });
-        writer.open.delete(one);
-        const { tables } = (await served.call(`/migrations/${one.migration}`))?.body ?? {};
-        filledLive += (tables as { filled: { live: number } }[]).reduce((sum, { filled }) => sum + filled.live, 0);
+        await writer.leave(one);
+        const { tables } = await waitFor('the status', async () => {
+          const answer = await served.call(`/migrations/${one.migration}`);
+          return answer?.status === 200 && (answer.body as { tables: { filled: { live: number } }[] });
+        });
+        filledLive += tables.reduce((sum, { filled }) => sum + filled.live, 0);
         await settled();
         if (one.enforced) expect(await notEnforced(eye, one), told).toEqual([]);
         const { body } = await served.asked(`/migrations/${one.migration}/finish`, { bridgeUnused: true });

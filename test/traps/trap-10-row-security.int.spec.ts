@@ -146,7 +146,7 @@ describe('trap 10: row level security', () => {
   });
 });
 
-describe('trap 10 through the whole product', { timeout: 120_000 }, () => {
+describe('trap 10 through the whole product', () => {
   const postgres = usePostgres();
   let run: Run | undefined;
   afterEach(() => run?.close());
@@ -165,11 +165,11 @@ describe('trap 10 through the whole product', { timeout: 120_000 }, () => {
         const counted = now.conditions.find((one) => one.type === 'NullCountZero');
         return counted?.status === 'Unknown' && now;
       },
-      { timeoutMs: 40_000, describe: async () => (await engine.control.readiness(id)).conditions },
+      { describe: async () => (await engine.control.readiness(id)).conditions },
     );
     expect(readiness.ready).toBe(false);
     await expect(run.cutover(readiness.generation)).rejects.toMatchObject({
-      code: expect.stringMatching(/^HW601[12]$/) as string,
+      code: expect.stringMatching(/^HW601[126]$/) as string,
     });
     expect((await admin.query(oracle)).rows).toMatchObject([{ nulls: 1, checks: 0 }]);
   });
