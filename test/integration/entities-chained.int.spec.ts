@@ -131,7 +131,7 @@ describe('entities through the whole run', { timeout: 600_000 }, () => {
     await waitFor('the second epoch', async () => (await run.engine.control.get(run.id)).epoch === 2);
     await run.until('bridged');
     await beside(shop, 20);
-    await run.cutoverOnceReady();
+    expect(await run.cutoverOnceReady()).toMatchObject({ status: 'succeeded' });
     await run.until('enforced');
     await beside(shop, 20);
     await shop.stop();
@@ -189,7 +189,7 @@ describe('entities through the whole run', { timeout: 600_000 }, () => {
     await beside(early, 40);
     await early.stop();
     await settled(entityOracle, allWell);
-    await run.cutoverOnceReady();
+    expect(await run.cutoverOnceReady()).toMatchObject({ status: 'succeeded' });
     await run.until('enforced');
     const late = await write((client, n) =>
       client.query(`insert into "Organization" values ('e${n}', 'new'); insert into "Workspace" values ('e${n}', 'new', 'app-e${n}', now());

@@ -204,11 +204,22 @@ describe('one budget for all partitions of a statement', () => {
       statements: [constraint('ours')],
     };
     let refused: unknown;
+    let [waitingAtOnce, over] = [0, false];
+    const ours = `select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.application_name like 'highwater/%'`;
+    const watching = (async () => {
+      while (!over) {
+        waitingAtOnce = Math.max(waitingAtOnce, (await p.admin.query(ours)).rowCount ?? 0);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    })();
     const took = await staggered(() =>
       attemptDdl(p.database, step, { lockBudgetMs: 1_000, lockAttempts: 1, holderWaitMs: 0 }).catch(
         (error: unknown) => (refused = error),
       ),
     );
+    over = true;
+    await watching;
+    expect(waitingAtOnce, 'sessions of ours that wait, who looks for the holder included').toBeLessThanOrEqual(1);
     console.log(`our ALTER over three partitions, budget 1000 ms: gave up after ${Math.round(took)} ms`);
     expect(refused).toMatchObject({ code: 'HW5001', context: { reason: 'LockHeld' } });
     expect(String(refused)).toMatch(/app/);
