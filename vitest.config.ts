@@ -5,7 +5,7 @@ const resolve = { conditions };
 const ssr = { resolve: { conditions } };
 
 /**
- * One cluster per test worker (an open transaction anywhere in a cluster blocks slot creation there), so few workers; three keep two cores busy, since a test mostly waits.
+ * One cluster per test worker (an open transaction anywhere in a cluster blocks slot creation there), so few workers; four keep two cores busy (three 73 %), since a test mostly waits.
  * `npm test` leaves out the projects whose names end in `-long`.
  * The files of a project share the modules of their worker (`isolate: false`): loading them anew for each file took a fifth of the time. So a spec
  * leaves nothing behind: what it sets in `process.env` it takes back, and support modules keep no state.
@@ -46,7 +46,7 @@ export default defineConfig({
           include: ['test/**/*.int.spec.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          maxWorkers: 3,
+          maxWorkers: 4,
           globalSetup: ['test/global-setup.ts'],
         },
       },
@@ -60,7 +60,7 @@ export default defineConfig({
           include: ['test/fault/*.fault.spec.ts'],
           testTimeout: 600_000,
           hookTimeout: 300_000,
-          maxWorkers: 3,
+          maxWorkers: 4,
           globalSetup: ['test/global-setup.ts'],
         },
       },

@@ -5,12 +5,12 @@ import { notEvaluated } from './refusals.js';
 type Access = Parameters<typeof readEvaluation>[0];
 
 /** How long who asks waits for the first evaluation: a control process begins one within two seconds of the plan. */
-const firstWithinMs = 5_000;
+const firstWithinMs = 10_000;
 const lookEveryMs = 100;
 
 /**
  * The last evaluation of a migration. In the moment after its plan was accepted there is none: then this waits for it, so that who plans and asks
- * at once, as scripts do, gets an answer. Throws HW6016 when there is none after 5 s, or none younger than `ageMsMax`.
+ * at once, as scripts do, gets an answer. Throws HW6016 when there is none after 10 s, or none younger than `ageMsMax`.
  */
 export async function evaluated(
   state: Access,
