@@ -118,9 +118,10 @@ describe.each(majors)('preflight on PostgreSQL %i', (major) => {
       workspacePlan,
       { edit: (grants) => grants.replaceAll(/alter role .* bypassrls;/g, '') },
     );
-    const failed = (
-      await run({ plan: { ...prepared.plan, limits: { ...prepared.plan.limits, rowBudgetMs: 900 } } })
-    ).filter((c) => c.status === 'fail');
+    const limits = { ...prepared.plan.limits, rowBudgetMs: 900, lockBudgetMs: 1_000 };
+    const found = await run({ plan: { ...prepared.plan, limits } });
+    expect(found.find((c) => c.check === 'LockBudget')).toMatchObject({ status: 'warn', code: 'HW2137' });
+    const failed = found.filter((c) => c.status === 'fail');
     expect(names(failed).sort()).toEqual([
       'DeadlockTimeout',
       'IndexName',

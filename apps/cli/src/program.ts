@@ -200,7 +200,10 @@ function ofTheCutover(session: Session, remote: Verb): void {
   const bounded = (made: Command): Command =>
     made
       .requiredOption('--reason <text>', 'recorded with the event')
-      .option('--lock-budget <duration>', 'wait and hold of one step at most')
+      .option(
+        '--lock-budget <duration>',
+        "wait and hold of one step at most; from the server's deadlock_timeout (1 s) on the application may become the victim of a deadlock",
+      )
       .option('--lock-attempts <n>', 'attempts of one step', wholeNumber)
       .addOption(dryRun())
       .option('--yes', 'do not ask');

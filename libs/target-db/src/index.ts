@@ -96,7 +96,7 @@ export * from './registry/ddl-steps.js';
 export * from './preflight/check.js';
 export * from './preflight/codes.js';
 export * from './preflight/preflight.js';
-export { refuseRowBudget } from './preflight/row-budget.js';
+export { refuseRowBudget } from './preflight/budgets.js';
 export { plannedRowSecurity } from './preflight/row-security.js';
 export { sweepStatement } from './fill/one-snapshot.js';
 export { forecastFailed, forecastPlan, type ForecastRequest } from './forecast/forecast.js';

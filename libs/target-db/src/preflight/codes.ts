@@ -74,6 +74,8 @@ export const preflightCodes = {
   AssertionRuns: 'HW2135',
   /** HW2136 The server, or an access role, takes fewer connections than a process may open at once. While all are in use its work waits and is tried again (HW9006), and so may an application that shares them. Raise max_connections, or the role's limit (the statement is printed). Each further process needs as many again; of each further migration a process keeps about five more. */
   ConnectionLimit: 'HW2136',
+  /** HW2137 The lock budget reaches the server's deadlock_timeout. A step that needs two tables (a foreign key) may hold one while it waits for the other: a transaction of the application that has them the other way round is a deadlock, which the server ends after deadlock_timeout at the cost of whoever has waited for so long. Below it our attempt has given up by then. Keep limits.lockBudget below deadlock_timeout and raise limits.lockAttempts, unless an autovacuum has to be cancelled, which the server does for us only after that time. */
+  LockBudget: 'HW2137',
 } as const satisfies Record<string, ErrorCode>;
 
 export type CheckName = keyof typeof preflightCodes;

@@ -2,7 +2,7 @@ import { formatBytes } from '@highwater/kernel';
 import type { Plan } from '@highwater/plan';
 import type { Access } from '../session/database.js';
 import type { Finding } from './check.js';
-import { deadlockTimeoutSql, rowBudgetFinding } from './row-budget.js';
+import { deadlockTimeoutSql, lockBudgetFinding, rowBudgetFinding } from './budgets.js';
 
 interface Server extends Record<string, unknown> {
   version: number;
@@ -39,6 +39,7 @@ export async function serverFindings(state: Access, plan: Plan): Promise<Finding
       ? { check: 'ServerVersion', status: 'pass', message: `PostgreSQL ${server.version_text}` }
       : { check: 'ServerVersion', status: 'fail', message: `PostgreSQL ${server.version_text}; 15 or newer is needed` },
     rowBudgetFinding(plan.limits.rowBudgetMs, server.deadlock_ms),
+    lockBudgetFinding(plan.limits.lockBudgetMs, server.deadlock_ms),
   ];
   if (plan.stream !== null) findings.push(...streamFindings(server, plan.stream));
   for (const gid of server.prepared)

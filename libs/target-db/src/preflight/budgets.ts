@@ -17,7 +17,19 @@ export function rowBudgetFinding(rowBudgetMs: number, deadlockTimeoutMs: number)
     : { check: 'DeadlockTimeout', status: 'fail', message: `${facts}; the row budget must be at most half of it` };
 }
 
-/** The same rule for a limit that is changed while the migration runs. Throws HW2117. */
+/** Whether one attempt for a lock has given up before the server looks for a deadlock, both in ms. */
+export function lockBudgetFinding(lockBudgetMs: number, deadlockTimeoutMs: number): Finding {
+  const facts = `limits.lockBudget ${formatDuration(lockBudgetMs)}, deadlock_timeout ${formatDuration(deadlockTimeoutMs)}`;
+  return lockBudgetMs < deadlockTimeoutMs
+    ? { check: 'LockBudget', status: 'pass', message: facts }
+    : {
+        check: 'LockBudget',
+        status: 'warn',
+        message: `${facts}: an application that locks two tables in another order than a step of ours may be made a deadlock's victim; a lower budget with more limits.lockAttempts is not`,
+      };
+}
+
+/** The rule of the row budget, for a limit that is changed while the migration runs. Throws HW2117. */
 export async function refuseRowBudget(state: Access, migration: string, rowBudgetMs: number): Promise<void> {
   const [server] = await state.query<{ deadlock_ms: number }>(
     'reading deadlock_timeout',
