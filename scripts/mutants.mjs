@@ -104,6 +104,8 @@ function run(name) {
     const tested = spawnSync(process.execPath, args, {
       cwd: copy,
       encoding: 'utf8',
+      // most mutants are seen by what never comes
+      env: { HIGHWATER_TEST_PATIENCE_MS: '30000', ...process.env },
       timeout: 600_000,
       maxBuffer: 64 << 20,
     });

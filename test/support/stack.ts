@@ -52,9 +52,9 @@ export const unique = (): string => randomBytes(3).toString('hex');
 
 /**
  * How long whatever must come is waited for. Nobody waits longer than it takes, so it is far beyond what a machine with three more workers needs, and
- * below the runner's own limits (vitest.config.ts), which name nothing.
+ * below the runner's own limits (vitest.config.ts), which name nothing. Whoever runs tests that are to fail (scripts/mutants.mjs) gives less.
  */
-export const patienceMs = 120_000;
+export const patienceMs = Number(process.env['HIGHWATER_TEST_PATIENCE_MS'] ?? 120_000);
 
 /**
  * Asks until `condition` answers something other than undefined and false, and returns it. A condition that throws counts as
