@@ -46,7 +46,7 @@ describe('SIGTERM under load', () => {
     expect(old.failed).toEqual([]);
   });
 
-  it('F25 in the middle of a sweep: exit 0 within 20 s; a second signal ends it at once, and what is left is filled by the next', async () => {
+  it('F25 in the middle of a sweep: exit 0 within 20 s; two signals at once lose nothing either, what is left is filled by the next', async () => {
     const plan = quickPlan('shut-down-sweep').concat('limits: { sweepRowsPerSecondMax: 300, chunkRowsMax: 200 }\n');
     run = await serviceRun(await postgres.freshDatabase(), plan, {
       seed: `insert into "Organization" select 'o' || g, 'org' from generate_series(1, 3) g; insert into "Workspace" select id, name from "Organization";

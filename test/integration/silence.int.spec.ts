@@ -1,8 +1,12 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, expect, it, onTestFinished } from 'vitest';
 import { openDatabase, SlotReader, tryLead, type DatabaseSettings } from '@highwater/target-db';
 import { openFaultProxy, type FaultProxy } from '../support/fault-proxy.js';
+import { ask, startService } from '../support/service-process.js';
 import { openStream, streaming } from '../support/stream.js';
 import { usePostgres, waitFor, withinLimit } from '../support/stack.js';
 import { boundSilence, expectingSilence } from '../../libs/target-db/src/session/silence.js';
@@ -121,3 +125,19 @@ it('a relay that is stopped does not wait for a Kafka that swallows what it is s
   await waitFor('a connection', () => way.connections() > before);
   await withinLimit('a relay that connects to stop', connects.stop(), 5_000);
 }, 120_000);
+
+it('a service that waits for a silent server when it is to end does not wait when it is told again', async () => {
+  const url = await cluster.freshDatabase();
+  const way = (proxy = await openFaultProxy({ port: cluster.server().port, protocol: 'postgres' }));
+  const folder = mkdtempSync(join(tmpdir(), 'highwater-told-twice-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const log = join(folder, 'service.log');
+  const service = await startService({ HIGHWATER_DATABASE_URL: way.url(url) }, log);
+  onTestFinished(() => void service.child.kill('SIGKILL'));
+  await waitFor('the service to be ready', async () => (await ask(service.url, '/health/ready'))?.status === 200);
+  way.timeout();
+  service.child.kill('SIGTERM');
+  await waitFor('the service to begin to end', () => readFileSync(log, 'utf8').includes('draining'));
+  await service.kill('SIGINT');
+  expect(service.child.exitCode, readFileSync(log, 'utf8')).toBe(130);
+});
