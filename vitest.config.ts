@@ -1,22 +1,9 @@
-import { existsSync, statfsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const conditions = ['highwater-source'];
 const resolve = { conditions };
 const ssr = { resolve: { conditions } };
-
-/**
- * The servers' folders in memory, where there is room: making and deleting their thousands of files on a disk took a fifth of the tests' time. Whoever sets
- * TMPDIR decides otherwise.
- */
-const memory = '/dev/shm';
-const roomMin = 8 * 2 ** 30;
-const room = (folder: string): number => {
-  const { bavail, bsize } = statfsSync(folder);
-  return bavail * bsize;
-};
-if (process.env['TMPDIR'] === undefined && existsSync(memory) && room(memory) > roomMin) process.env['TMPDIR'] = memory;
 
 /** Fault specs take longest; begun last, one of them would keep the other workers waiting. Files of a project stay together: a worker keeps its modules. */
 class FaultsFirst extends BaseSequencer {
