@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { groupsSchema, highwater, sql, usePlanFiles } from '../support/cli.js';
+import { cutoverOnceReady, groupsSchema, highwater, sql, usePlanFiles } from '../support/cli.js';
 import { useService } from '../support/service.js';
 import { usePostgres } from '../support/stack.js';
 
@@ -27,17 +27,6 @@ const done = async (...args: string[]): Promise<string> => {
   return out;
 };
 const why = ['--reason', 'x'] as const;
-
-/** As somebody does who is told that readiness has moved on since it was read. */
-async function cutoverOnceReady(migration: string): Promise<void> {
-  for (;;) {
-    await done('wait', migration, '--for=condition=Ready', '--timeout=180s');
-    const asked = ['cutover', migration, ...why, '--yes', '--lock-budget', '5s'];
-    const { code, out, err } = await highwater({ HIGHWATER_HTTP: service.url() }, ...asked);
-    if (code === 0) return;
-    expect(err, `highwater ${asked.join(' ')}\n${out}`).toMatch(/^error\[HW601[126]\]/m);
-  }
-}
 
 describe('an operator who asks for what cannot be', { timeout: 600_000 }, () => {
   it('is told what is in the way and what to type instead, from the first command to the last', async () => {
@@ -84,7 +73,7 @@ describe('an operator who asks for what cannot be', { timeout: 600_000 }, () => 
     expect(early.err).toMatch(/HW2003.*not finished: night\n {3}help: highwater finish night/);
 
     // too late
-    await cutoverOnceReady('night');
+    expect(await cutoverOnceReady({ HIGHWATER_HTTP: service.url() }, 'night')).toMatchObject({ code: 0 });
     await refused(7, /enforced already\n {3}help: highwater finish night/, 'cutover', 'night', ...why, '--yes');
     await refused(7, /help: highwater finish night/, 'hold', 'night', ...why);
     await refused(7, /without a stream nobody reports/, 'finish', 'night');

@@ -3,12 +3,12 @@ import { createServer, connect, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
-import { movedOn } from './engine-run.js';
 import { ask } from './service-process.js';
 import { hasReached } from './phases.js';
+import { busyMachine, outcomeOf, untilReadinessStays } from './readiness-moved-on.js';
 import { waitFor, withinLimit } from './stack.js';
 
-const main = fileURLToPath(new URL('../../apps/service/dist/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/service.js', import.meta.url));
 
 /** The service with settings it cannot start with: how it ended and what it said where a person reads it. */
 export async function startAndEnd(
@@ -129,23 +129,23 @@ export const untilReady = (url: string, id: string): Promise<string> =>
   );
 
 /** At the generation that was seen; asked for again when readiness has moved on since, as whoever is told so does. */
-export async function cutoverOnceReady(url: string, id: string): Promise<Ended> {
-  const told: unknown[] = [];
-  while (told.length < 10) {
+export const cutoverOnceReady = (url: string, id: string): Promise<Ended> =>
+  untilReadinessStays(id, async () => {
     const headers = { 'if-match': `"${await untilReady(url, id)}"` };
-    // a lock budget that outlasts a busy machine
-    const body = { reason: 'spec', lockBudget: '5s' };
+    const body = {
+      reason: 'spec',
+      lockBudget: `${busyMachine.lockBudgetMs}ms`,
+      lockAttempts: busyMachine.lockAttempts,
+    };
     const answer = await ask(url, `/cutover?migration=${id}`, { body, headers });
-    const ended = answer?.status === 202 ? await operationEnded(url, id, answer.body) : undefined;
-    const code = ended === undefined ? String(answer?.body['code']) : (ended.error?.code ?? '');
-    if (!movedOn.has(code)) {
-      if (ended) return ended;
-      throw new Error(`the cutover of "${id}" answered ${answer?.status}: ${JSON.stringify(answer?.body)}`);
+    if (answer?.status === 202) {
+      const ended = await operationEnded(url, id, answer.body);
+      return outcomeOf(ended, ended.error);
     }
-    told.push(ended?.error?.message ?? answer?.body['detail']);
-  }
-  throw new Error(`readiness of "${id}" moved on each time: ${told.join('; ')}`);
-}
+    const refused = outcomeOf(undefined, { code: answer?.body['code'], message: answer?.body['detail'] });
+    if ('moved' in refused) return refused;
+    throw new Error(`the cutover of "${id}" answered ${answer?.status}: ${JSON.stringify(answer?.body)}`);
+  });
 
 /** Everything of ours in the user's database outside schema highwater: slots, publications, triggers, indexes, constraints. */
 export async function ours(admin: pg.Client): Promise<string[]> {

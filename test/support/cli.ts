@@ -5,6 +5,7 @@ import pg from 'pg';
 import { afterAll, beforeAll } from 'vitest';
 import type { Environment } from '@highwater/roles';
 import { runCli } from '../../apps/cli/src/cli.js';
+import { busyMachine, outcomeOf, untilReadinessStays } from './readiness-moved-on.js';
 
 /** One run of the command line as a script sees it: exit code, stdout, stderr. */
 export async function highwater(environment: Environment, ...args: string[]) {
@@ -18,6 +19,20 @@ export async function highwater(environment: Environment, ...args: string[]) {
   const code = await runCli(args, terminal, environment, new AbortController().signal);
   return { code, out, err };
 }
+
+/** Waits for readiness and asks for the cutover, as an operator types it; again when readiness has moved on in between. */
+export const cutoverOnceReady = (
+  environment: Environment,
+  migration: string,
+): Promise<Awaited<ReturnType<typeof highwater>>> =>
+  untilReadinessStays(migration, async () => {
+    const waited = await highwater(environment, 'wait', migration, '--for=condition=Ready', '--timeout=180s');
+    if (waited.code !== 0) return { answer: waited };
+    const { lockBudgetMs, lockAttempts } = busyMachine;
+    const limits = ['--lock-budget', `${lockBudgetMs}ms`, '--lock-attempts', String(lockAttempts)];
+    const asked = await highwater(environment, 'cutover', migration, '--reason', 'now', '--yes', ...limits);
+    return outcomeOf(asked, { code: /^error\[(\w+)\]/m.exec(asked.err)?.[1], message: asked.err });
+  });
 
 /** Statements on a connection of their own; the rows of all of them. */
 export async function sql(url: string, text: string): Promise<Record<string, unknown>[]> {

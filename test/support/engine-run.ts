@@ -4,6 +4,7 @@ import { createLogger } from '@highwater/telemetry';
 import { createEngine, type Engine, type Operation, type Settings } from '@highwater/roles';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from './least-privilege.js';
 import { hasReached } from './phases.js';
+import { busyMachine, outcomeOf, untilReadinessStays } from './readiness-moved-on.js';
 import { brokers, unique, waitFor } from './stack.js';
 import { stopEngine } from './stop-engine.js';
 
@@ -126,15 +127,6 @@ export async function startRun(
   };
 }
 
-/** Not ready any more, at another generation, or not evaluated for a while. */
-export const movedOn: ReadonlySet<string> = new Set(['HW6011', 'HW6012', 'HW6016']);
-
-/**
- * Below the server's deadlock_timeout, as the default is: an application whose transaction writes both tables of a foreign key in the other order
- * than we lock them would be the victim of a deadlock with a longer one. A busy machine has more attempts instead.
- */
-const busyMachine = { lockBudgetMs: 900, lockAttempts: 10 };
-
 /** A migration that is there already. */
 export function followed(engine: Engine, id: string): Followed {
   const settled = (operation: Operation): Promise<Operation> =>
@@ -173,22 +165,22 @@ export function followed(engine: Engine, id: string): Followed {
     },
     ready,
     cutover,
-    async cutoverOnceReady(limits, begin) {
-      const told: string[] = [];
-      while (told.length < 10) {
+    cutoverOnceReady: (limits, begin) =>
+      untilReadinessStays(id, async () => {
         const generation = await ready();
         const takeBack = await begin?.();
-        // an evaluation that began before may end between the two and say something else
-        const asked = await cutover(generation, limits).catch((error: unknown) => {
-          if (isHighwaterError(error) && movedOn.has(error.code)) return { error };
-          throw error;
-        });
-        if (!movedOn.has(asked.error?.code ?? '')) return asked as Operation;
-        told.push(asked.error?.message ?? '');
-        await takeBack?.();
-      }
-      throw new Error(`readiness of "${id}" moved on each time: ${told.join('; ')}`);
-    },
+        const outcome = await cutover(generation, limits).then(
+          (operation) => outcomeOf(operation, operation.error),
+          (error: unknown) => {
+            if (!isHighwaterError(error)) throw error;
+            const refused = outcomeOf(undefined, error);
+            if ('answer' in refused) throw error;
+            return refused;
+          },
+        );
+        if ('moved' in outcome) await takeBack?.();
+        return outcome;
+      }),
     finish: async (input = {}) => settled(await engine.control.finish(id, input, by)),
   };
 }

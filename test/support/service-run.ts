@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { planOf, prepare, workspaceSchema, workspaceSeed, type Prepared } from './least-privilege.js';
-import { movedOn } from './engine-run.js';
 import { hasReached } from './phases.js';
+import { outcomeOf, untilReadinessStays } from './readiness-moved-on.js';
 import { ask, startService, type ServiceProcess } from './service-process.js';
 import { brokers, patienceMs as patience, unique, waitFor } from './stack.js';
 
@@ -204,9 +204,8 @@ function followed(
       );
       return String(answer.body['id']);
     },
-    async cutover(body) {
-      const told: string[] = [];
-      while (told.length < 10) {
+    cutover: (body) =>
+      untilReadinessStays(id, async () => {
         const operation = await self.askForCutover(body);
         const look = async () => {
           const { rows } = await prepared.admin.query<{
@@ -229,11 +228,8 @@ function followed(
           },
           { timeoutMs: patienceMs, describe: async () => ({ ...(await look()), logFile }) },
         );
-        if (found.began || !movedOn.has(found.error['code'] ?? '')) return operation;
-        told.push(found.error['message'] ?? '');
-      }
-      throw new Error(`readiness of "${id}" moved on each time: ${told.join('; ')}`);
-    },
+        return outcomeOf(operation, found.began ? undefined : found.error);
+      }),
     async events() {
       const { rows } = await prepared.admin.query<{
         type: string;

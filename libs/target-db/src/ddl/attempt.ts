@@ -126,10 +126,13 @@ async function whoWasInTheWay(
   seen: readonly LockBlocker[] | undefined,
 ): Promise<readonly LockBlocker[] | undefined> {
   if (seen !== undefined && seen.length > 0) return seen;
-  return readBlockers(database.state, step.relids, { minimumAgeMs: budgetMs }).then(
-    (holders) => holders.filter((one) => one.granted && stops(one.mode, step.lockMode)),
-    () => seen,
-  );
+  return holdersFor(database, step, budgetMs).catch(() => seen);
+}
+
+/** Those whose lock on the step's tables, held by a transaction at least that old, stands in its way. */
+async function holdersFor(database: Database, step: DdlStep, minimumAgeMs: number): Promise<LockBlocker[]> {
+  const blockers = await readBlockers(database.state, step.relids, { minimumAgeMs });
+  return blockers.filter((one) => one.granted && stops(one.mode, step.lockMode));
 }
 
 const rest = (ms: number, { signal }: DdlBudget): Promise<void> => pause(ms, undefined, signal ? { signal } : {});
@@ -151,7 +154,8 @@ async function standAside(database: Database, step: DdlStep, budget: DdlBudget):
   let staying: readonly LockBlocker[] | undefined;
   for (;;) {
     const { maintenance, ourReaders } = await longHolders(database.state, step.relids);
-    const open = holderWaitMs > 0 ? await openTransactions(database, step, budget.lockBudgetMs / 4) : [];
+    const holders = holderWaitMs > 0 ? await holdersFor(database, step, budget.lockBudgetMs / 4) : [];
+    const open = holders.filter((one) => one.kind !== 'autovacuum');
     staying = staying === undefined ? open : staying.filter((one) => open.some((other) => sameHolder(one, other)));
     const waitedMs = performance.now() - began;
     const upkeep = (maintenance || ourReaders) && waitedMs < (budget.maintenanceWaitMs ?? 60_000);
@@ -159,11 +163,6 @@ async function standAside(database: Database, step: DdlStep, budget: DdlBudget):
     // pages of ours follow each other with a short rest between rounds
     await rest(ourReaders ? 50 : 200, budget);
   }
-}
-
-async function openTransactions(database: Database, step: DdlStep, minimumAgeMs: number): Promise<LockBlocker[]> {
-  const holders = await readBlockers(database.state, step.relids, { minimumAgeMs });
-  return holders.filter((one) => one.granted && one.kind !== 'autovacuum' && stops(one.mode, step.lockMode));
 }
 
 /** https://www.postgresql.org/docs/current/explicit-locking.html, table 13.2; every lock stops ACCESS EXCLUSIVE. */
