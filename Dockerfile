@@ -3,24 +3,15 @@
 FROM node:20-bookworm-slim AS build
 WORKDIR /src
 COPY . .
-RUN npm ci --ignore-scripts --no-audit --no-fund && npx tsc -b apps/service \
-  && rm -rf node_modules apps/cli libs/local-stack
+RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
-# Only what the service itself needs: no compiler, no embedded servers.
-FROM node:20-bookworm-slim AS dependencies
-WORKDIR /src
-COPY . .
-RUN npm ci --ignore-scripts --omit=dev --no-audit --no-fund --workspace @highwater/service
-
+# Only the program: what it needs of its libraries is in it.
 FROM node:20-bookworm-slim
 ENV NODE_ENV=production
 WORKDIR /app
-COPY --from=dependencies /src/node_modules node_modules
-COPY --from=build /src/libs libs
-COPY --from=build /src/apps/service apps/service
-COPY --from=build /src/package.json ./
+COPY --from=build /src/dist dist
 USER 10001:10001
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8080/health/live').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "apps/service/dist/main.js"]
+CMD ["node", "dist/service.js"]

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { until } from './tables.mjs';
 
-const main = fileURLToPath(new URL('../apps/service/dist/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../dist/service.js', import.meta.url));
 
 /** @param roles which of control, relay, filler and sweeper this process holds */
 export async function startService(bench, kafka, roles, instance) {

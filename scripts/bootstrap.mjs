@@ -1,4 +1,4 @@
-// Makes a clone runnable: right Node, dependencies as locked, TypeScript compiled. Does nothing that is already done.
+// Makes a clone runnable: right Node, dependencies as locked, TypeScript compiled and bundled. Does nothing that is already done.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
@@ -41,8 +41,14 @@ function sameAsLocked() {
 const stamped = existsSync(stamp) && readFileSync(stamp, 'utf8') === lockHash;
 if (!stamped) {
   if (!sameAsLocked())
-    run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'installing dependencies (npm ci)');
+    // nothing that a dependency wants to run is needed: neither its compiler nor its telemetry
+    run(
+      'npm',
+      ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'],
+      'installing dependencies (npm ci)',
+    );
   mkdirSync(join(root, 'node_modules'), { recursive: true });
   writeFileSync(stamp, lockHash);
 }
 run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b'], 'compiling');
+run(process.execPath, [join(root, 'scripts', 'bundle.mjs')], 'bundling the service and the command line');

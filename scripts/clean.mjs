@@ -16,6 +16,7 @@ for (const folder of ['libs', 'apps']) {
   for (const name of readdirSync(join(root, folder))) remove(join(root, folder, name, 'dist'));
 }
 remove(join(root, 'examples', 'dist'));
+remove(join(root, 'dist'));
 remove(join(root, 'coverage'));
 
 const alive = (pid) => {

@@ -92,6 +92,17 @@ function run(name) {
       });
       if (built.status !== 0)
         return { name, what, verdict: 'BROKEN', why: `it does not compile: ${built.stdout.trim().split('\n')[0]}` };
+      const bundled = spawnSync(process.execPath, [join(copy, 'scripts', 'bundle.mjs')], {
+        cwd: copy,
+        encoding: 'utf8',
+      });
+      if (bundled.status !== 0)
+        return {
+          name,
+          what,
+          verdict: 'BROKEN',
+          why: `it cannot be bundled: ${bundled.stderr.trim().split('\n').at(-1)}`,
+        };
     }
     const [file, ...rest] = test.split(/\s+-t\s+/);
     const args = [

@@ -96,7 +96,7 @@ it('names a given broker that does not answer', async () => {
 });
 
 it('gives every spec the same broker', async () => {
-  expect(inject('kafkaBrokers')).toMatch(/^http/);
+  expect(inject('shared')).toMatch(/^http/);
   expect(await brokers()).toEqual(await brokers());
 });
 

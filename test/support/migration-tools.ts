@@ -124,7 +124,7 @@ export function checkout(prisma: 'real' | 'documented' = 'real'): Checkout {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text, { mode });
   };
-  const cli = new URL('../../apps/cli/dist/main.js', import.meta.url).pathname;
+  const cli = new URL('../../dist/highwater.js', import.meta.url).pathname;
   symlinkSync(join(tools.folder, 'node_modules'), join(folder, 'node_modules'));
   write('package.json', '{ "private": true }');
   write('prisma.config.mjs', prismaConfig);

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { withinLimit } from './stack.js';
 
-const main = fileURLToPath(new URL('../../apps/service/dist/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/service.js', import.meta.url));
 
 /** The service as the process an operator runs, from the compiled code. */
 export interface ServiceProcess {

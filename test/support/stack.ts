@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { startPostgres } from '@highwater/local-stack';
-import type { PostgresMajor, PostgresOptions, PostgresServer } from '@highwater/local-stack';
+import type { PostgresMajor, PostgresOptions, PostgresServer, PostgresTemplate } from '@highwater/local-stack';
 // Brings the type of what global-setup provides.
 import type {} from '../global-setup.js';
 
@@ -22,8 +22,9 @@ export function usePostgres(options: PostgresOptions = {}): {
 } {
   let started: PostgresServer | undefined;
   beforeAll(async () => {
+    const major = options.major ?? (asked === undefined ? 18 : Number(asked));
     started = await startPostgres({
-      ...(asked === undefined ? {} : { major: majors[0] ?? 18 }),
+      template: await shared<PostgresTemplate>(`postgres/${major}`),
       ...options,
       settings: { ...testSettings, ...options.settings },
     });
@@ -40,11 +41,13 @@ export function usePostgres(options: PostgresOptions = {}): {
 }
 
 /** The run's shared Kafka; the first spec that asks waits for its start. Use `unique()` in topic and group names. */
-export async function brokers(): Promise<string[]> {
-  const response = await fetch(inject('kafkaBrokers'));
-  const answer = (await response.json()) as { brokers?: string[]; error?: string };
-  if (!answer.brokers) throw new Error(answer.error ?? 'the global setup did not answer with brokers');
-  return answer.brokers;
+export const brokers = (): Promise<string[]> => shared('kafka');
+
+async function shared<T>(what: string): Promise<T> {
+  const response = await fetch(new URL(what, inject('shared')));
+  const { found, error } = (await response.json()) as { found?: T; error?: string };
+  if (found === undefined) throw new Error(error ?? `the global setup did not answer with ${what}`);
+  return found;
 }
 
 /** Six hexadecimal digits, for names that must not meet in a shared server. */

@@ -58,6 +58,11 @@ export class Guard {
     return this.#exited;
   }
 
+  /** Whether what comes before the server is done and the server was spawned. */
+  get begun(): boolean {
+    return this.#starts > 0;
+  }
+
   /** The last lines the server printed: the reason of a failed start stands there and nowhere else. */
   get lastLines(): readonly string[] {
     return this.#lines;

@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { HighwaterError, messageOf } from '@highwater/kernel';
 import { codes } from './codes.js';
-import { Guard, whyNotReady } from './guard.js';
+import { Guard, whyNotReady, type GuardSpecification } from './guard.js';
+import type { Account } from './place.js';
 import { freePort, temporaryFolder, unprivilegedAccount } from './place.js';
 import { postgresBinaries } from './postgres-binaries.js';
-import type { PostgresBinaries } from './postgres-binaries.js';
+import type { PostgresBinaries, PostgresMajor } from './postgres-binaries.js';
 import { databaseUrl, once } from './postgres-query.js';
 import type { PostgresOptions, PostgresServer } from './postgres.js';
+import type { PostgresTemplate } from './postgres-template.js';
 
 /** What the product's preflight wants of a server, and room for several migrations at once. */
 const ourSettings: Readonly<Record<string, string>> = {
@@ -27,20 +29,11 @@ const PORT_TRIES = 5;
 
 /** Starts the server that npm installed, on a free loopback port, under a guard process. Errors: HW9701. */
 export async function embeddedPostgres(options: PostgresOptions): Promise<PostgresServer> {
-  const major = options.major ?? (process.env['HIGHWATER_PG_MAJOR'] === '15' ? 15 : 18);
+  const { template } = options;
+  const major = options.major ?? template?.major ?? (process.env['HIGHWATER_PG_MAJOR'] === '15' ? 15 : 18);
   const from = options.binaries ? 'of this machine' : `${major} from npm`;
-  let binaries: PostgresBinaries;
-  const account = attempt(unprivilegedAccount);
-  try {
-    binaries = options.binaries ?? postgresBinaries(major, account);
-  } catch (error) {
-    throw unavailable(
-      `embedded PostgreSQL ${major} is not installed (${messageOf(error)})`,
-      major === 16 || major === 17 ? 'run `npm run test:matrix`, which fetches it' : 'run `npm ci` again',
-      error,
-    );
-  }
-  const password = randomBytes(12).toString('hex');
+  const { binaries, account } = installed(major, options.binaries);
+  const password = template?.password ?? randomBytes(12).toString('hex');
   for (let tries = 1; ; tries += 1) {
     const port = await freePort();
     const directory = temporaryFolder('postgres', account);
@@ -49,8 +42,7 @@ export async function embeddedPostgres(options: PostgresOptions): Promise<Postgr
       {
         directory,
         owner: account,
-        files: { password: `${password}\n` },
-        before: [{ command: binaries.initdb, args: initdbArguments(data, join(directory, 'password')) }],
+        ...(template ? copied(template, data) : initialise(binaries, directory, data, password)),
         server: { command: binaries.postgres, args: serverArguments(data, port, options.settings ?? {}) },
         env: { LC_ALL: 'C' },
         // SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one.
@@ -73,6 +65,41 @@ export async function embeddedPostgres(options: PostgresOptions): Promise<Postgr
     );
   }
 }
+
+/** The binaries of that version and who runs them. Errors: HW9701. */
+export function installed(
+  major: PostgresMajor,
+  given?: PostgresBinaries,
+): { binaries: PostgresBinaries; account: Account | undefined } {
+  const account = attempt(unprivilegedAccount);
+  try {
+    return { binaries: given ?? postgresBinaries(major, account), account };
+  } catch (error) {
+    throw unavailable(
+      `embedded PostgreSQL ${major} is not installed (${messageOf(error)})`,
+      major === 16 || major === 17 ? 'run `npm run test:matrix`, which fetches it' : 'run `npm ci` again',
+      error,
+    );
+  }
+}
+
+type DataDirectory = Pick<GuardSpecification, 'files' | 'before'>;
+
+/** A data directory of its own. */
+export const initialise = (
+  { initdb }: PostgresBinaries,
+  directory: string,
+  data: string,
+  password: string,
+): DataDirectory => ({
+  files: { password: `${password}\n` },
+  before: [{ command: initdb, args: initdbArguments(data, join(directory, 'password')) }],
+});
+
+const copied = (template: PostgresTemplate, data: string): DataDirectory => ({
+  files: {},
+  before: [{ command: 'cp', args: ['-a', template.directory, data] }],
+});
 
 const majorOf = async (url: string): Promise<number> =>
   Number((await once(url, `select current_setting('server_version_num')::int / 10000 as major`))[0]?.['major']);
@@ -132,5 +159,5 @@ function attempt<T>(work: () => T): T {
   }
 }
 
-const unavailable = (message: string, help?: string, cause?: unknown): HighwaterError =>
+export const unavailable = (message: string, help?: string, cause?: unknown): HighwaterError =>
   new HighwaterError(codes.postgresUnavailable, 'never', message, {}, help, { cause });

@@ -1,5 +1,6 @@
 import { embeddedPostgres } from './postgres-embedded.js';
 import type { PostgresBinaries, PostgresMajor } from './postgres-binaries.js';
+import type { PostgresTemplate } from './postgres-template.js';
 import { givenPostgres } from './postgres-given.js';
 
 export interface PostgresServer {
@@ -30,6 +31,8 @@ export interface PostgresOptions {
   readonly major?: PostgresMajor;
   /** Other binaries than those of npm: a distribution's, for figures that are published. */
   readonly binaries?: PostgresBinaries;
+  /** A copy of this instead of an initdb of its own; of the same version. Owned servers only. */
+  readonly template?: PostgresTemplate;
   /** Server settings above ours, for example `{ fsync: 'off' }`. Owned servers only. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Each line the server logs. */

@@ -7,7 +7,7 @@ import type { AccessUrls } from './access-roles.js';
 import type { Stage } from './stage.js';
 import { until } from './until.js';
 
-const main = fileURLToPath(new URL('../../../../../apps/service/dist/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../../../../dist/service.js', import.meta.url));
 const LISTENING_MS_MAX = 60_000;
 
 export interface RunningService {
