@@ -109,7 +109,7 @@ export default defineConfig({
           include: ['test/**/*.e2e.spec.ts'],
           testTimeout: 600_000,
           hookTimeout: 300_000,
-          maxWorkers: 2,
+          maxWorkers: 3, // a file a run of one migration, which waits half of its time
           globalSetup: ['test/global-setup.ts'],
         },
       },

@@ -60,17 +60,19 @@ export const unique = (): string => randomBytes(3).toString('hex');
 export const patienceMs = Number(process.env['HIGHWATER_TEST_PATIENCE_MS'] ?? 120_000);
 
 /**
- * Asks until `condition` answers something other than undefined and false, and returns it. A condition that throws counts as
- * not yet. The error names what is stuck, the last error and, from `describe`, the state.
+ * Asks until `condition` answers something other than undefined and false, and returns it: every 20 ms, after half a second less and less often, from
+ * two seconds on every 100 ms; or every `everyMs`, which a state that may be over soon needs. A condition that throws counts as not yet. The error
+ * names what is stuck, the last error and, from `describe`, the state.
  */
 export async function waitFor<T>(
   what: string,
   condition: () => Promise<T | undefined | false> | T | undefined | false,
   options: { timeoutMs?: number; everyMs?: number; describe?: () => unknown } = {},
 ): Promise<T> {
-  const { timeoutMs = patienceMs, everyMs = 20, describe } = options;
+  const { timeoutMs = patienceMs, everyMs, describe } = options;
+  const began = Date.now();
   let last: unknown;
-  for (const deadline = Date.now() + timeoutMs; ;) {
+  for (const deadline = began + timeoutMs; ;) {
     try {
       const answer = await condition();
       if (answer !== undefined && answer !== false) return answer;
@@ -78,7 +80,9 @@ export async function waitFor<T>(
       last = error;
     }
     if (Date.now() > deadline) break;
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
+    // who waits for long asks less often: the questions of four workers are work for the servers that they wait for
+    const pauseMs = everyMs ?? Math.min(100, Math.max(20, (Date.now() - began) / 20));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
   const state = describe ? `; state: ${await described(describe)}` : '';
   const reason = last === undefined ? '' : `; last error: ${String(last)}`;

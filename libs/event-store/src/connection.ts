@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import pg from 'pg';
 import { HighwaterError } from '@highwater/kernel';
 import { DataSource } from 'typeorm';
 import { plaintextRefused } from './codes.js';
@@ -67,6 +68,8 @@ export function dataSource(settings: EventStoreSettings): DataSource {
   const ca = settings.tlsCa === undefined ? {} : { ca: settings.tlsCa };
   return new DataSource({
     type: 'postgres',
+    // named here, so that a bundle has it: TypeORM asks for it by a name that it works out
+    driver: pg,
     host: host || 'localhost',
     port: url.port ? Number(url.port) : 5432,
     username: decodeURIComponent(url.username),
