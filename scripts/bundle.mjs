@@ -35,6 +35,20 @@ const sqlBesideTheBundle = {
   },
 };
 
+/** The licences of what is in the bundle: most ask that their text goes along. */
+function licences(files) {
+  const folders = new Set(files.map((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0]).filter(Boolean));
+  const notices = [...folders].map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const texts = readdirSync(folder).filter(
+      (file) => /^(licen[cs]e|notice|copying)/i.test(file) && statSync(join(folder, file)).isFile(),
+    );
+    const parts = [`${name} ${version}`, `Licence: ${license ?? 'see its text'}`];
+    return [...parts, ...texts.map((file) => readFileSync(join(folder, file), 'utf8').trim())].join('\n\n');
+  });
+  return `${notices.sort().join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
+}
+
 export async function bundle() {
   const known = existsSync(madeOf) ? JSON.parse(readFileSync(madeOf, 'utf8')) : {};
   if (Object.keys(known).length > 0 && Object.entries(known).every(([file, state]) => stateOf(file) === state)) return;
@@ -72,6 +86,7 @@ export async function bundle() {
     'package-lock.json',
     'scripts/bundle.mjs',
   ];
+  writeFileSync(join(out, 'third-party-licences.txt'), licences(files));
   writeFileSync(join(out, 'package.json'), '{ "type": "module" }\n');
   writeFileSync(madeOf, JSON.stringify(Object.fromEntries(inputs.map((file) => [file, stateOf(file)])), null, 1));
 }

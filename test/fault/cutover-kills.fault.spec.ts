@@ -48,7 +48,7 @@ describe('SIGKILL at each step', () => {
       await runToBridged(run, plan);
       const old = oldApplication(await run.client('old-app'), 15);
       const sampler = sampleGuards(await run.client('sampler'));
-      const cutover = run.cutover({ lockBudget: '5s' }); // whether its answer is out before the first kill is nobody's promise
+      const cutover = run.cutover(); // whether its answer is out before the first kill is nobody's promise
       for (const next of others) {
         expect(await gone(service, `the process to die at the step before ${next}`)).toBe('SIGKILL');
         service = await run.start({ failpoints: `${next}=kill` });

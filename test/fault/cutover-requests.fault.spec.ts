@@ -24,7 +24,7 @@ async function ready(): Promise<{
   return {
     run: here,
     etag: readiness.etag ?? '',
-    post: (headers, body = { reason: 'test', lockBudget: '2s', lockAttempts: 50 }) =>
+    post: (headers, body = { reason: 'test', lockBudget: '900ms', lockAttempts: 50 }) =>
       here.call(`/cutover?migration=${here.id}`, { body, headers }),
   };
 }
@@ -82,7 +82,7 @@ describe('requests for a cutover', () => {
       (
         await post(
           { 'if-match': now, 'idempotency-key': key },
-          { reason: 'another', lockBudget: '2s', lockAttempts: 2 },
+          { reason: 'another', lockBudget: '900ms', lockAttempts: 2 },
         )
       )?.status,
     ).toBe(422);
@@ -99,7 +99,7 @@ describe('requests for a cutover', () => {
     const here = (run = await serviceRun(await postgres.freshDatabase(), plan));
     const first = await here.start();
     await runToBridged(here, plan);
-    const cutover = await here.askForCutover({ lockBudget: '2s' });
+    const cutover = await here.askForCutover();
     await first.kill('SIGKILL');
     // dies once the pause is stored, before anyone hears of it
     const second = await here.start({ failpoints: 'operation.afterAccepted=kill' });
@@ -122,7 +122,7 @@ describe('requests for a cutover', () => {
     expect(['succeeded', 'failed']).toContain(settled['status']);
     await here.settled(String((await here.asked(`/migrations/${here.id}/resume`, {})).body['id']));
     if (settled['status'] === 'failed')
-      expect(await here.settled(await here.cutover({ lockBudget: '2s' }))).toMatchObject({ status: 'succeeded' });
+      expect(await here.settled(await here.cutover())).toMatchObject({ status: 'succeeded' });
     expect(await here.phase()).toBe('enforced');
   });
 });

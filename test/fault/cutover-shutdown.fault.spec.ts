@@ -21,7 +21,7 @@ describe('SIGTERM under load', () => {
     // an old snapshot, taken elsewhere: it stands in nobody's way but of an index that is built concurrently
     const holder = await run.client('long-report');
     await holder.query(`begin isolation level repeatable read; select count(*) from "Organization"`);
-    const cutover = await run.cutover({ lockBudget: '5s' });
+    const cutover = await run.cutover();
     await waitFor(
       'an index build to wait',
       async () =>

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { catalogDifferences, catalogSnapshot } from '../../libs/local-stack/src/example/catalog-snapshot.js';
 import { quickPlan } from '../support/engine-run.js';
 import { workspaceSchema, workspaceSeed } from '../support/least-privilege.js';
+import { busyMachineBody } from '../support/readiness-moved-on.js';
 import { gone, runToBridged, serviceRun, type ServiceRun } from '../support/service-run.js';
 import { usePostgres } from '../support/stack.js';
 
@@ -39,9 +40,9 @@ describe('SIGKILL at each step of a rollback', () => {
     const before = await catalogSnapshot(url);
     let service = await run.start({ failpoints: `${points[0] ?? ''}=kill` });
     await runToBridged(run, plan);
-    const cutover = await run.cutover({ lockBudget: '5s' });
+    const cutover = await run.cutover();
     expect(await run.settled(cutover)).toMatchObject({ status: 'succeeded' });
-    const body = { reason: 'not this week', lockBudget: '5s', lockAttempts: 10 };
+    const body = { reason: 'not this week', ...busyMachineBody };
     const here = run;
     const killed = async (): Promise<void> => {
       for (const next of points.slice(1)) {

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { runCli } from '../../apps/cli/src/cli.js';
 import { deleteTopics, ensureTopics } from '@highwater/messaging';
-import { cutoverOnceReady, groupsSchema, highwater, sql, usePlanFiles } from '../support/cli.js';
+import { cutoverOnceReady, groupsSchema, highwater, patientLocks, sql, usePlanFiles } from '../support/cli.js';
 import { useService } from '../support/service.js';
 import { brokers, unique, usePostgres, waitFor } from '../support/stack.js';
 
@@ -117,7 +117,7 @@ describe('an operator at the command line, against a service', () => {
       steps: [{ step: 'unenforce', sql: ['alter table public."Group" alter column "workspaceId" drop not null'] }],
     });
     expect(await isNotNull()).toBe(true);
-    const undone = await remote('unenforce', name, '--reason', 'rollback', '--yes', '--lock-budget', '5s');
+    const undone = await remote('unenforce', name, '--reason', 'rollback', '--yes', ...patientLocks);
     expect(undone).toMatchObject({ code: 0 });
     expect(await isNotNull()).toBe(false);
 
@@ -144,7 +144,7 @@ describe('an operator at the command line, against a service', () => {
     expect(onRecord).toMatchObject({ code: 0, out: expect.stringContaining('s3://backups/2026-11-21') as string });
     await waitFor('the backup in the status', async () =>
       (await remote('rollback', name, '--reason', 'x')).err.includes('the backup on record is s3://backups')); // prettier-ignore
-    const done = await remote('rollback', name, '--reason', 'not this week', '--yes', '--lock-budget', '5s');
+    const done = await remote('rollback', name, '--reason', 'not this week', '--yes', ...patientLocks);
     expect(done).toMatchObject({
       code: 0,
       out: expect.stringMatching(/is rolled back[\s\S]*kept .*no journal/) as string,

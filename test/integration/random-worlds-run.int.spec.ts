@@ -110,7 +110,7 @@ describe('random worlds through a service of its own', () => {
           await writer.leave(one);
           await settled();
         }
-        const cutover = await served.settled(await followed.cutover({ lockBudget: '5s' }));
+        const cutover = await served.settled(await followed.cutover());
         expect(cutover, told).toMatchObject({ status: 'succeeded' });
         await writer.leave(one);
         const { tables } = await waitFor('the status', async () => {

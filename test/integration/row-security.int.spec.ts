@@ -13,7 +13,7 @@ import {
   type RowSecurityTarget,
 } from '@highwater/target-db';
 import { catalogDifferences, catalogSnapshot } from '../../libs/local-stack/src/example/catalog-snapshot.js';
-import { highwater } from '../support/cli.js';
+import { highwater, patientLocks } from '../support/cli.js';
 import { prepare, type Prepared } from '../support/least-privilege.js';
 import { runToBridged, serviceRun } from '../support/service-run.js';
 import { unique, usePostgres, waitFor } from '../support/stack.js';
@@ -179,7 +179,7 @@ describe('row level security through the service', () => {
     const cli = (...args: string[]) => highwater({ HIGHWATER_HTTP: new URL(url).host }, ...args);
     const on = async () => (await run.prepared.admin.query(catalog)).rows;
     await runToBridged(run, source);
-    expect(await run.settled(await run.cutover({ lockBudget: '5s' }))).toMatchObject({ status: 'succeeded' });
+    expect(await run.settled(await run.cutover())).toMatchObject({ status: 'succeeded' });
     await run.until('enforced');
     const refused = await run.call(`/migrations/prices/finish`, { body: { bridgeUnused: true } });
     expect(refused?.body).toMatchObject({ code: 'HW5095' });
@@ -211,7 +211,7 @@ describe('row level security through the service', () => {
       /drop policy tenant_isolation[\s\S]*disable row level security[\s\S]*alter column tenant_id drop not null/,
     );
     await run.prepared.admin.query('drop policy tenant_isolation on price_history');
-    expect(await cli('rollback', 'prices', '--reason', 'not yet', '--yes', '--lock-budget', '5s')).toMatchObject({ code: 0 }); // prettier-ignore
+    expect(await cli('rollback', 'prices', '--reason', 'not yet', '--yes', ...patientLocks)).toMatchObject({ code: 0 }); // prettier-ignore
     expect(catalogDifferences(before, await catalogSnapshot(database))).toEqual([]);
   });
 });

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { ask } from './service-process.js';
 import { hasReached } from './phases.js';
-import { busyMachine, outcomeOf, untilReadinessStays } from './readiness-moved-on.js';
+import { busyMachineBody, outcomeOf, untilReadinessStays } from './readiness-moved-on.js';
 import { waitFor, withinLimit } from './stack.js';
 
 const main = fileURLToPath(new URL('../../dist/service.js', import.meta.url));
@@ -132,11 +132,7 @@ export const untilReady = (url: string, id: string): Promise<string> =>
 export const cutoverOnceReady = (url: string, id: string): Promise<Ended> =>
   untilReadinessStays(id, async () => {
     const headers = { 'if-match': `"${await untilReady(url, id)}"` };
-    const body = {
-      reason: 'spec',
-      lockBudget: `${busyMachine.lockBudgetMs}ms`,
-      lockAttempts: busyMachine.lockAttempts,
-    };
+    const body = { reason: 'spec', ...busyMachineBody };
     const answer = await ask(url, `/cutover?migration=${id}`, { body, headers });
     if (answer?.status === 202) {
       const ended = await operationEnded(url, id, answer.body);

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { afterAll, beforeAll } from 'vitest';
 import type { Environment } from '@highwater/roles';
 import { runCli } from '../../apps/cli/src/cli.js';
-import { busyMachine, outcomeOf, untilReadinessStays } from './readiness-moved-on.js';
+import { busyMachineBody, outcomeOf, untilReadinessStays } from './readiness-moved-on.js';
 
 /** One run of the command line as a script sees it: exit code, stdout, stderr. */
 export async function highwater(environment: Environment, ...args: string[]) {
@@ -20,6 +20,9 @@ export async function highwater(environment: Environment, ...args: string[]) {
   return { code, out, err };
 }
 
+/** Options of the verbs that need locks: what they are given on a busy machine. */
+export const patientLocks = ['--lock-budget', busyMachineBody.lockBudget, '--lock-attempts', String(busyMachineBody.lockAttempts)]; // prettier-ignore
+
 /** Waits for readiness and asks for the cutover, as an operator types it; again when readiness has moved on in between. */
 export const cutoverOnceReady = (
   environment: Environment,
@@ -28,9 +31,7 @@ export const cutoverOnceReady = (
   untilReadinessStays(migration, async () => {
     const waited = await highwater(environment, 'wait', migration, '--for=condition=Ready', '--timeout=180s');
     if (waited.code !== 0) return { answer: waited };
-    const { lockBudgetMs, lockAttempts } = busyMachine;
-    const limits = ['--lock-budget', `${lockBudgetMs}ms`, '--lock-attempts', String(lockAttempts)];
-    const asked = await highwater(environment, 'cutover', migration, '--reason', 'now', '--yes', ...limits);
+    const asked = await highwater(environment, 'cutover', migration, '--reason', 'now', '--yes', ...patientLocks);
     return outcomeOf(asked, { code: /^error\[(\w+)\]/m.exec(asked.err)?.[1], message: asked.err });
   });
 

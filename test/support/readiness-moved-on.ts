@@ -7,6 +7,9 @@ const codes: ReadonlySet<string> = new Set(['HW6011', 'HW6012', 'HW6016']);
  */
 export const busyMachine = { lockBudgetMs: 900, lockAttempts: 10 };
 
+/** The same in the body of a request. */
+export const busyMachineBody = { lockBudget: `${busyMachine.lockBudgetMs}ms`, lockAttempts: busyMachine.lockAttempts };
+
 /** What a request for a cutover came to; `moved`, what was said, when nothing but readiness having moved on was in its way. */
 export type Asked<T> = { readonly answer: T } | { readonly moved: string };
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { planOf, prepare, workspaceSchema, workspaceSeed, type Prepared } from './least-privilege.js';
 import { hasReached } from './phases.js';
-import { outcomeOf, untilReadinessStays } from './readiness-moved-on.js';
+import { busyMachineBody, outcomeOf, untilReadinessStays } from './readiness-moved-on.js';
 import { ask, startService, type ServiceProcess } from './service-process.js';
 import { brokers, patienceMs as patience, unique, waitFor } from './stack.js';
 
@@ -15,7 +15,10 @@ export interface ServedMigration {
   readonly id: string;
   phase(): Promise<unknown>;
   until(phase: string, timeoutMs?: number): Promise<void>;
-  /** Waits for readiness, asks for the cutover and answers the accepted operation's id: whether an attempt begins is told later. */
+  /**
+   * Waits for readiness, asks for the cutover, with a lock budget and attempts that outlast a busy machine unless `body` names others, and answers the
+   * accepted operation's id: whether an attempt begins is told later.
+   */
   askForCutover(body?: Record<string, unknown>): Promise<string>;
   /** The same, until an attempt has begun: asked for again when readiness moved on between acceptance and beginning, as whoever is told so does. */
   cutover(body?: Record<string, unknown>): Promise<string>;
@@ -194,7 +197,10 @@ function followed(
             if (readiness?.body['ready'] !== true) return undefined;
             headers = { 'if-match': readiness.etag ?? '', 'idempotency-key': unique() + unique() };
           }
-          const asking = await call(`/cutover?migration=${id}`, { body: { reason: 'test', ...body }, headers });
+          const asking = await call(`/cutover?migration=${id}`, {
+            body: { reason: 'test', ...busyMachineBody, ...body },
+            headers,
+          });
           if (!asking) return undefined; // accepted or not, nobody lived to say it: asked again under the same key
           headers = undefined;
           last = asking.body;

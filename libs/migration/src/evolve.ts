@@ -172,7 +172,7 @@ export function evolve(state: Migration, event: MigrationEvent): Migration {
       return { ...state, targets: mark(state.targets, [event.data], 'enforced') };
     case 'CutoverFailed':
       return enter(state, 'bridged', at, {
-        cutoverFailure: { at, ...event.data },
+        cutoverFailure: { at, operationId: state.phase === 'cutting-over' ? state.operationId : null, ...event.data },
         // Atomic per table: what was not enforced has no constraint of ours in force after the attempt.
         targets: state.targets.map((t) => (t.enforcement === 'guarded' ? { ...t, enforcement: 'open' as const } : t)),
       });

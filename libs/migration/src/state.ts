@@ -40,6 +40,8 @@ export interface TargetState extends TargetName {
 
 export interface CutoverFailure {
   readonly at: string;
+  /** Who asked for the attempt. */
+  readonly operationId: string | null;
   readonly attempt: number;
   readonly table: TargetName | null;
   readonly blocker: Blocker | null;

@@ -14,6 +14,7 @@ export const failpointNames = [
   'cutover.afterEnforced',
   'cutover.afterIndex',
   'cutover.afterForeignKey',
+  'cutover.afterFailed',
   'bridge.sent',
   'finish.afterJudged',
   'finish.afterSlot',

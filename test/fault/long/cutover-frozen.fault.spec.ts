@@ -34,7 +34,7 @@ describe('SIGSTOP at each step of the cutover', () => {
     await runToBridged(run, plan);
     const old = oldApplication(await run.client('old-app'), 15);
     const sampler = sampleGuards(await run.client('sampler'));
-    const cutover = await run.cutover({ lockBudget: '2s' });
+    const cutover = await run.cutover();
     for (const point of points) {
       await frozen(service, `the process to freeze at ${point}`);
       const before = old.statements();

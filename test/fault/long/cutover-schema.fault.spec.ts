@@ -101,7 +101,7 @@ describe('the tables change in the middle of the run', () => {
     const { admin } = here.prepared;
     const service = await here.start({ failpoints: 'cutover.afterGuarded=pause' });
     await runToBridged(here, plan);
-    const cutover = await here.cutover({ lockBudget: '2s' });
+    const cutover = await here.cutover();
     await frozen(service, 'the process to freeze behind the guard');
     await service.kill('SIGKILL');
     // VALIDATE would be through in an instant: it waits for a colleague's maintenance
@@ -127,7 +127,7 @@ describe('the tables change in the middle of the run', () => {
     expect(await here.settled(cutover)).toMatchObject({ status: 'failed', error: { code: 'HW5094' } });
     expect(await checks()).toBe(0);
     await admin.query(`alter table "Activity" rename column "group" to "groupId"`);
-    expect(await here.settled(await here.cutover({ lockBudget: '2s' }))).toMatchObject({ status: 'succeeded' });
+    expect(await here.settled(await here.cutover())).toMatchObject({ status: 'succeeded' });
     // after enforcement the rule's inputs may go: finish needs the names of what it takes away alone
     await admin.query(`alter table "Activity" drop column "groupId"`);
     const { body } = await here.asked(`/migrations/${here.id}/finish`, { bridgeUnused: true });

@@ -51,7 +51,7 @@ describe('two services on one migration', () => {
       expect(await active(here)).toEqual({ leads: ['run-1'], reads: [expect.stringMatching(/^run-[12]$/)] });
 
       // asked at the standby, which is the newest; the leader dies with the request accepted
-      const cutover = await here.cutover({ lockBudget: '2s' });
+      const cutover = await here.cutover();
       await first.kill('SIGKILL');
       expect(await here.settled(cutover)).toMatchObject({ status: 'succeeded' });
       await waitFor('the second to lead and to read', async () => {

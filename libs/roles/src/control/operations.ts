@@ -1,4 +1,4 @@
-import { HighwaterError, isHighwaterError } from '@highwater/kernel';
+import { HighwaterError, isHighwaterError, type ErrorCode } from '@highwater/kernel';
 import { begunPhases, type Migration } from '@highwater/migration';
 import { databaseError, drainGate, markOperation, openOperations, type StoredOperation } from '@highwater/target-db';
 import { issue, projectState, streamOf, type ControlContext, type Issuer } from './context.js';
@@ -154,6 +154,19 @@ async function carryOutOne(
       if (state.phase === 'enforced') return done(enforcedAnswer(process.plan));
       if (operation.status === 'accepted') await markOperation(access, operation.id, 'running');
       if (state.phase !== 'none') await projectState(context, process.id, state, version);
+      // its attempt is over, and whoever made it has not said so yet or did not live to: it is not begun again without being asked for
+      if (
+        state.phase !== 'none' &&
+        state.phase !== 'cutting-over' &&
+        state.cutoverFailure?.operationId === operation.id
+      )
+        throw new HighwaterError(
+          state.cutoverFailure.code as ErrorCode,
+          'never',
+          state.cutoverFailure.message,
+          { migration: process.id, attempt: state.cutoverFailure.attempt },
+          'read /cutover/readiness again and decide again',
+        );
       if (state.phase !== 'none' && state.phase !== 'cutting-over' && state.pause !== 'running')
         throw new HighwaterError(
           stopped,

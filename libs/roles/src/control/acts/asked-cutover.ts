@@ -1,6 +1,7 @@
 import { HighwaterError, isHighwaterError, type ErrorCode } from '@highwater/kernel';
 import type { LiveMigration, Readiness } from '@highwater/migration';
 import { markOperation, openOperations, type StoredOperation } from '@highwater/target-db';
+import { failpoint } from '@highwater/telemetry';
 import * as codes from '../codes.js';
 import { runCommand, service, streamOf, type ControlContext, type Issuer } from '../context.js';
 import { enforcedAnswer } from '../next-steps.js';
@@ -44,6 +45,7 @@ export async function carryOutCutover(
     // still cutting over: an outcome is unknown, or a check could not be taken back. Nothing is decided yet, so the operation goes on
     const { state: now } = await context.runner.state(streamOf(process.id));
     if (now.phase === 'cutting-over') throw error;
+    await failpoint('cutover.afterFailed');
     if (operation) await fail(context, operation, error);
     context.logger.warn({ migrationId: process.id, err: error }, 'cutover attempt failed');
   }
