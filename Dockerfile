@@ -3,7 +3,8 @@
 FROM node:20-bookworm-slim AS build
 WORKDIR /src
 COPY . .
-RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build
+RUN npm ci --ignore-scripts --no-audit --no-fund \
+  && npx tsc -b apps/service apps/cli && node scripts/bundle.mjs
 
 # Only the program: what it needs of its libraries is in it.
 FROM node:20-bookworm-slim

@@ -51,4 +51,6 @@ if (!stamped) {
   writeFileSync(stamp, lockHash);
 }
 run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b'], 'compiling');
-run(process.execPath, [join(root, 'scripts', 'bundle.mjs')], 'bundling the service and the command line');
+// whoever starts no program of ours needs no bundle
+if (!process.argv.includes('--compile-only'))
+  run(process.execPath, [join(root, 'scripts', 'bundle.mjs')], 'bundling the service and the command line');

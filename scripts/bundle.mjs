@@ -1,12 +1,12 @@
 // Puts the service and the command line, as compiled, into dist/: each starts in a quarter of the time that its 2,500 files of our own and of others
 // take, and needs nothing but this folder. Does nothing while what it was made of is the same.
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = join(root, 'dist');
-const madeOf = join(out, 'made-of.json');
+const madeOf = 'made-of.json';
 const entries = { service: 'apps/service/dist/main.js', highwater: 'apps/cli/dist/main.js' };
 const sql = 'libs/target-db/sql';
 
@@ -49,12 +49,22 @@ function licences(files) {
   return `${notices.sort().join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
 }
 
-export async function bundle() {
-  const known = existsSync(madeOf) ? JSON.parse(readFileSync(madeOf, 'utf8')) : {};
-  if (Object.keys(known).length > 0 && Object.entries(known).every(([file, state]) => stateOf(file) === state)) return;
+/** Whether the bundle is whole and of what there is now. A list that cannot be read is of a run that was interrupted. */
+function isCurrent() {
+  if (!Object.keys(entries).every((name) => existsSync(join(out, `${name}.js`)))) return false;
+  try {
+    return Object.entries(JSON.parse(readFileSync(join(out, madeOf), 'utf8'))).every(
+      ([file, state]) => stateOf(file) === state,
+    );
+  } catch {
+    return false;
+  }
+}
+
+async function write(folder) {
+  const beganMs = Date.now();
   // loaded when it is needed: whoever has nothing to bundle does not wait for it
   const { rolldown } = await import('rolldown');
-  rmSync(out, { recursive: true, force: true });
   const made = await rolldown({
     cwd: root,
     input: entries,
@@ -66,7 +76,7 @@ export async function bundle() {
     },
   });
   await made.write({
-    dir: out,
+    dir: folder,
     format: 'esm',
     chunkFileNames: '[name].js',
     // a call site in a log says whose code it is in
@@ -79,16 +89,37 @@ export async function bundle() {
   });
   const files = await made.watchFiles;
   await made.close();
-  cpSync(join(root, sql), join(out, 'sql'), { recursive: true });
+  cpSync(join(root, sql), join(folder, 'sql'), { recursive: true });
+  writeFileSync(join(folder, 'third-party-licences.txt'), licences(files));
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n');
   const inputs = [
     ...files.map((file) => relative(root, file)).filter((file) => !file.includes('node_modules')),
+    // the folder too: a file that is added changes it
+    sql,
     ...readdirSync(join(root, sql)).map((name) => join(sql, name)),
-    'package-lock.json',
+    // what is installed, which may not be what is locked
+    'node_modules/.package-lock.json',
     'scripts/bundle.mjs',
   ];
-  writeFileSync(join(out, 'third-party-licences.txt'), licences(files));
-  writeFileSync(join(out, 'package.json'), '{ "type": "module" }\n');
-  writeFileSync(madeOf, JSON.stringify(Object.fromEntries(inputs.map((file) => [file, stateOf(file)])), null, 1));
+  // what was changed while it was read is read again the next time
+  const changed = inputs.some(
+    (file) => (statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0) >= beganMs,
+  );
+  if (!changed)
+    writeFileSync(
+      join(folder, madeOf),
+      JSON.stringify(Object.fromEntries(inputs.map((file) => [file, stateOf(file)]))),
+    );
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle();
+// Put in place whole: programs are started from it meanwhile, and whoever interrupts this leaves the bundle that was there.
+if (!isCurrent()) {
+  const folder = join(root, 'node_modules', `.highwater-bundle-${process.pid}`);
+  try {
+    await write(folder);
+    if (existsSync(out)) renameSync(out, `${folder}-before`);
+    renameSync(folder, out);
+  } finally {
+    for (const left of [folder, `${folder}-before`]) rmSync(left, { recursive: true, force: true });
+  }
+}

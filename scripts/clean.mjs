@@ -38,7 +38,7 @@ const serverOf = (folder) => {
 
 for (const parent of new Set([tmpdir(), '/tmp', '/var/tmp'])) {
   for (const name of existsSync(parent) ? readdirSync(parent) : []) {
-    const starter = Number(/^highwater-(?:postgres|kafka|binaries)-(\d+)-[0-9a-f]{8}$/.exec(name)?.[1] ?? 0);
+    const starter = Number(/^highwater-(?:postgres|kafka|template|binaries)-(\d+)-[0-9a-f]{8}$/.exec(name)?.[1] ?? 0);
     if (starter === 0 || alive(starter)) continue;
     const folder = join(parent, name);
     const server = serverOf(folder);

@@ -22,9 +22,10 @@ export function usePostgres(options: PostgresOptions = {}): {
 } {
   let started: PostgresServer | undefined;
   beforeAll(async () => {
-    const major = options.major ?? (asked === undefined ? 18 : Number(asked));
+    const major = options.major ?? (Number(asked ?? process.env['HIGHWATER_PG_MAJOR'] ?? 18) as PostgresMajor);
+    const given = process.env['HIGHWATER_DATABASE_URL'] !== undefined;
     started = await startPostgres({
-      template: await shared<PostgresTemplate>(`postgres/${major}`),
+      ...(given ? {} : { template: await shared<PostgresTemplate>(`postgres/${major}`) }),
       ...options,
       settings: { ...testSettings, ...options.settings },
     });

@@ -28,8 +28,8 @@ export async function postgresTemplate(
     directory,
     owner: account,
     ...initialise(binaries, directory, data, password),
-    // the guard keeps a folder as long as a process; this one has nothing to do
-    server: { command: 'sleep', args: ['2147483647'] },
+    // a guard keeps its folder as long as its server runs; this one has nothing to do, and its command line names the folder for scripts/clean.mjs
+    server: { command: 'tail', args: ['-f', join(directory, 'password')] },
     env: { LC_ALL: 'C' },
     signals: { fast: 'SIGTERM', immediate: 'SIGKILL' },
   });

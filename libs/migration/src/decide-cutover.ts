@@ -18,6 +18,9 @@ export function cutOver(command: CommandOf<'CutOver'>, state: LiveMigration): De
     return state.operationId === operationId ? already : refuse('AttemptRunning', { operationId: state.operationId });
   }
   if (state.phase === 'finished') return wrongPhase(state);
+  // one request is one attempt: whoever asked was told, or will be, how theirs ended, and may have gone home
+  if (state.cutoverFailure?.operationId === operationId)
+    return refuse('AttemptOver', { attempt: state.cutoverFailure.attempt });
   if (state.pause !== 'running') return refuse('Paused', { pause: state.pause });
   if (state.held) return refuse('Held', { actor: state.held.actor, since: state.held.at });
   if (state.phase !== 'bridged') return refuse('NotReady', { phase: state.phase });

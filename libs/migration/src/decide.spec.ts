@@ -62,6 +62,12 @@ describe('cutover', () => {
     expect(after(begun, 'RecordEnforced', 'CompleteCutover').phase).toBe('enforced');
   });
 
+  it('is one attempt for one request', () => {
+    const failed = after(bridged, 'CutOver', 'FailCutover');
+    const { operationId } = sample('CutOver', bridged).data as CommandData['CutOver'];
+    expect(decide(but('CutOver', failed, { operationId }), failed)).toMatchObject({ refused: 'AttemptOver' });
+  });
+
   it('concludes nothing while an outcome is unknown, and stores Enforced once it is known', () => {
     const unknown = after(bridged, 'CutOver', 'RecordGuarded', 'RecordCutoverOutcomeUnknown');
     for (const type of ['RecordEnforced', 'FailCutover', 'CompleteCutover'] as const) {

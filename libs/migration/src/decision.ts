@@ -14,6 +14,7 @@ export const refusalReasons = [
   'Paused',
   'Held',
   'AttemptRunning',
+  'AttemptOver',
   'OutcomeUnknown',
   'UnknownTarget',
   'NotEnforced',

@@ -81,7 +81,7 @@ export function sampleData(state: Migration): CommandData {
     Approve: { reason: 'read the forecast' },
     RecordFence: { token: `f-${epoch}-${attempt}`, epoch, partitions: 4, roundTripMs: 12.5 },
     CutOver: {
-      operationId: `op-${attempt}-${state.phase}`,
+      operationId: `op-${state.phase === 'none' ? 0 : state.cutoverAttempts}-${state.phase}`,
       reason: 'ready',
       expectedGeneration: '7',
       generation: '7',

@@ -46,6 +46,7 @@ export async function readFacts(
   const fence = state.stream === 'open' ? await currentFence(context, process, state) : undefined;
   const fenceOpen = fence !== undefined && !isReached(fence) && fence.ageMs < 30_000;
   const open = (verb: string): StoredOperation | undefined => operations.find((operation) => operation.verb === verb);
+  const cutover = open('cutover');
   const finish = finishAsked(operations);
   const unfillableOpen = progress.reduce(
     (sum, one) => sum + Object.values(one.unfillable).reduce((a, b) => a + b, 0),
@@ -85,7 +86,7 @@ export async function readFacts(
       !state.held &&
       (state.cutoverFailure === null || Number(pass?.failure_age_ms ?? 0) > autoPauseMs(state.cutoverAttempts)),
     guarded: seen.nulls.guarded,
-    cutoverOperationId: open('cutover')?.id ?? null,
+    cutoverOperationId: cutover && cutover.id !== state.cutoverFailure?.operationId ? cutover.id : null,
     begunOperationId: state.phase === 'cutting-over' ? state.operationId : null,
     finishOperationId: finish?.id ?? null,
     unenforceOperationId: open('unenforce')?.id ?? null,

@@ -154,12 +154,10 @@ async function carryOutOne(
       if (state.phase === 'enforced') return done(enforcedAnswer(process.plan));
       if (operation.status === 'accepted') await markOperation(access, operation.id, 'running');
       if (state.phase !== 'none') await projectState(context, process.id, state, version);
-      // its attempt is over, and whoever made it has not said so yet or did not live to: it is not begun again without being asked for
-      if (
-        state.phase !== 'none' &&
-        state.phase !== 'cutting-over' &&
-        state.cutoverFailure?.operationId === operation.id
-      )
+      if (state.phase === 'none' || state.phase === 'cutting-over' || process.cutoverOperationId === operation.id)
+        return;
+      // its attempt is over, and whoever made it did not live to say so: it is not begun again without being asked for
+      if (state.cutoverFailure?.operationId === operation.id)
         throw new HighwaterError(
           state.cutoverFailure.code as ErrorCode,
           'never',
@@ -167,7 +165,7 @@ async function carryOutOne(
           { migration: process.id, attempt: state.cutoverFailure.attempt },
           'read /cutover/readiness again and decide again',
         );
-      if (state.phase !== 'none' && state.phase !== 'cutting-over' && state.pause !== 'running')
+      if (state.pause !== 'running')
         throw new HighwaterError(
           stopped,
           'never',
@@ -176,7 +174,7 @@ async function carryOutOne(
           'resume, read /cutover/readiness again and decide again',
         );
       // it was ready when it was accepted; what becomes ready long after was never looked at by whoever asked
-      if (state.phase !== 'cutting-over' && operation.ageMs > cutoverWaitMsMax)
+      if (operation.ageMs > cutoverWaitMsMax)
         throw new HighwaterError(
           notReady,
           'never',

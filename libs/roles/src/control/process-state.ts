@@ -22,6 +22,8 @@ export interface ProcessState {
   entitiesCounted?: { readonly created: ReadonlyMap<number, number>; readonly dueAtMs: number };
   /** How far looking again at the listed sources of entities has come. */
   heldLooks?: HeldLooks;
+  /** Who asked for the attempt that this process is making; it is the one that tells how that ended. */
+  cutoverOperationId?: string | undefined;
   /** The last act failed and is tried again. */
   blocked: boolean;
   /** finish takes the stream down: it is projected as gone from then on, so that no relay comes back and calls it broken. */

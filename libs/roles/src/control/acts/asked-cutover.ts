@@ -33,6 +33,7 @@ export async function carryOutCutover(
   const by: Issuer = { actor: operation?.actor ?? service.actor, operationId };
   const begun = state.phase === 'cutting-over' ? state : await begin(context, process.id, operation, by, known);
   if (!begun) return;
+  process.cutoverOperationId = operationId;
   const budget = budgetOf(begun, known.ended, {
     lockBudgetMs: numberOf(operation?.request['lockBudgetMs']),
     lockAttempts: numberOf(operation?.request['lockAttempts']),
@@ -48,6 +49,8 @@ export async function carryOutCutover(
     await failpoint('cutover.afterFailed');
     if (operation) await fail(context, operation, error);
     context.logger.warn({ migrationId: process.id, err: error }, 'cutover attempt failed');
+  } finally {
+    process.cutoverOperationId = undefined;
   }
 }
 
@@ -75,6 +78,7 @@ async function begin(
     by,
   );
   if (!('refusal' in ran)) return ran.state;
+  if (ran.refusal.refused === 'AttemptOver') return undefined; // the operation is told how, see operations.ts
   const unmet = JSON.stringify(ran.refusal.detail);
   if (operation)
     await fail(
