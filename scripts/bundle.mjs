@@ -69,6 +69,7 @@ async function write(folder) {
     cwd: root,
     input: entries,
     platform: 'node',
+    tsconfig: false, // what is bundled is compiled already
     external: optional,
     plugins: [sqlBesideTheBundle],
     onLog(level, log) {

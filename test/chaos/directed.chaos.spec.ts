@@ -116,18 +116,25 @@ describe('the checker beside a run', { timeout: 300_000 }, () => {
     await bridged(it_);
     const writer = await pastTheBridge(it_);
     const generation = await run.ready();
-    await writer.query('begin');
-    await writer.query(withoutValue(1));
     const cutover = run.cutover(generation);
+    cutover.catch(() => undefined); // awaited below, unless the wait before it fails
+    const queued = async () =>
+      (
+        await run.prepared.admin.query(
+          `select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and l.mode = 'AccessExclusiveLock' and a.application_name like 'highwater/%'`,
+        )
+      ).rowCount === 1;
+    // a transaction that is older than a quarter of the lock budget is waited for before anything is asked: one young one after the other
     await waitFor(
       'the guard to queue',
-      async () =>
-        (
-          await run.prepared.admin.query(
-            `select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and l.mode = 'AccessExclusiveLock' and a.application_name like 'highwater/%'`,
-          )
-        ).rowCount === 1,
-      { timeoutMs: 60_000, everyMs: 5 },
+      async () => {
+        await writer.query('begin');
+        await writer.query(withoutValue(1));
+        for (const end = performance.now() + 150; performance.now() < end;) if (await queued()) return true;
+        await writer.query('rollback');
+        return false;
+      },
+      { timeoutMs: 60_000, everyMs: 1 },
     );
     await writer.query('commit');
     await cutover;
