@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { ask } from './service-process.js';
 import { hasReached } from './phases.js';
-import { busyMachineBody, outcomeOf, untilReadinessStays } from './readiness-moved-on.js';
+import { busyMachineBody, outcomeOf, refusedWith, untilReadinessStays } from './readiness-moved-on.js';
 import { waitFor, withinLimit } from './stack.js';
 
 const main = fileURLToPath(new URL('../../dist/service.js', import.meta.url));
@@ -138,9 +138,10 @@ export const cutoverOnceReady = (url: string, id: string): Promise<Ended> =>
       const ended = await operationEnded(url, id, answer.body);
       return outcomeOf(ended, ended.error);
     }
-    const refused = outcomeOf(undefined, { code: answer?.body['code'], message: answer?.body['detail'] });
-    if ('moved' in refused) return refused;
-    throw new Error(`the cutover of "${id}" answered ${answer?.status}: ${JSON.stringify(answer?.body)}`);
+    return refusedWith(
+      { code: answer?.body['code'], message: answer?.body['detail'] },
+      new Error(`the cutover of "${id}" answered ${answer?.status}: ${JSON.stringify(answer?.body)}`),
+    );
   });
 
 /** Everything of ours in the user's database outside schema highwater: slots, publications, triggers, indexes, constraints. */

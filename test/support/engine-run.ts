@@ -4,7 +4,7 @@ import { createLogger } from '@highwater/telemetry';
 import { createEngine, type Engine, type Operation, type Settings } from '@highwater/roles';
 import { prepare, workspacePlan, workspaceSchema, workspaceSeed, type Prepared } from './least-privilege.js';
 import { hasReached } from './phases.js';
-import { busyMachine, outcomeOf, untilReadinessStays } from './readiness-moved-on.js';
+import { busyMachine, outcomeOf, refusedWith, untilReadinessStays } from './readiness-moved-on.js';
 import { brokers, unique, waitFor } from './stack.js';
 import { stopEngine } from './stop-engine.js';
 
@@ -171,12 +171,7 @@ export function followed(engine: Engine, id: string): Followed {
         const takeBack = await begin?.();
         const outcome = await cutover(generation, limits).then(
           (operation) => outcomeOf(operation, operation.error),
-          (error: unknown) => {
-            if (!isHighwaterError(error)) throw error;
-            const refused = outcomeOf(undefined, error);
-            if ('answer' in refused) throw error;
-            return refused;
-          },
+          (error: unknown) => refusedWith(isHighwaterError(error) ? error : undefined, error),
         );
         if ('moved' in outcome) await takeBack?.();
         return outcome;

@@ -17,6 +17,13 @@ export type Asked<T> = { readonly answer: T } | { readonly moved: string };
 export const outcomeOf = <T>(answer: T, error: { code?: unknown; message?: unknown } | null | undefined): Asked<T> =>
   codes.has(String(error?.code)) ? { moved: String(error?.message) } : { answer };
 
+/** Of a request that was refused with `error`: asked again when readiness moved on, else `thrown` is. */
+export function refusedWith(error: Parameters<typeof outcomeOf>[1], thrown: unknown): Asked<never> {
+  const outcome = outcomeOf(undefined, error);
+  if ('moved' in outcome) return outcome;
+  throw thrown;
+}
+
 /** Asks again as long as readiness has moved on, as whoever is told so does: an evaluation that began before the look may end after it. */
 export async function untilReadinessStays<T>(id: string, request: () => Promise<Asked<T>>): Promise<T> {
   const moved: string[] = [];

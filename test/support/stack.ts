@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, inject } from 'vitest';
-import { startPostgres } from '@highwater/local-stack';
+import { defaultMajor, startPostgres } from '@highwater/local-stack';
 import type { PostgresMajor, PostgresOptions, PostgresServer, PostgresTemplate } from '@highwater/local-stack';
 // Brings the type of what global-setup provides.
 import type {} from '../global-setup.js';
@@ -22,7 +22,7 @@ export function usePostgres(options: PostgresOptions = {}): {
 } {
   let started: PostgresServer | undefined;
   beforeAll(async () => {
-    const major = options.major ?? (Number(asked ?? process.env['HIGHWATER_PG_MAJOR'] ?? 18) as PostgresMajor);
+    const major = options.major ?? (asked === undefined ? defaultMajor() : (Number(asked) as PostgresMajor));
     const given = process.env['HIGHWATER_DATABASE_URL'] !== undefined;
     started = await startPostgres({
       ...(given ? {} : { template: await shared<PostgresTemplate>(`postgres/${major}`) }),

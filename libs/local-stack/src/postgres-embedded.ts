@@ -27,10 +27,13 @@ const ourSettings: Readonly<Record<string, string>> = {
 const READY_MS_MAX = 120_000;
 const PORT_TRIES = 5;
 
+/** The version of who asks for none: one of the two that are dependencies. */
+export const defaultMajor = (): PostgresMajor => (process.env['HIGHWATER_PG_MAJOR'] === '15' ? 15 : 18);
+
 /** Starts the server that npm installed, on a free loopback port, under a guard process. Errors: HW9701. */
 export async function embeddedPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { template } = options;
-  const major = options.major ?? template?.major ?? (process.env['HIGHWATER_PG_MAJOR'] === '15' ? 15 : 18);
+  const major = options.major ?? template?.major ?? defaultMajor();
   const from = options.binaries ? 'of this machine' : `${major} from npm`;
   const { binaries, account } = installed(major, options.binaries);
   const password = template?.password ?? randomBytes(12).toString('hex');
